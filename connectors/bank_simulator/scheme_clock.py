@@ -1,0 +1,105 @@
+"""The clock and the calendars of the simulated schemes.
+
+Simulated now is real now plus an offset that only grows. Banking days come from `holidays`: TARGET
+(`XECB`) and Federal Reserve (`XFED`; a holiday on a Saturday leaves the Friday open, one on a
+Sunday closes the Monday: Federal Reserve Financial Services, "Holiday Schedules").
+
+SEPA credit transfer: debited on the requested date when TARGET is open on it, customers' cut-off
+17:00 Brussels (T2 operating day, ECB); returned by the next banking day in this model (the SCT
+rulebook allows three). ACH: non-same-day credits settle at 08:30 New York on the effective entry
+date, the next banking day at the earliest (Nacha Operating Rules; FedACH Processing Schedule); a
+return reaches the originator's bank by the opening of the second banking day, here on the first.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+BRUSSELS = ZoneInfo("Europe/Brussels")
+NEW_YORK = ZoneInfo("America/New_York")
+TARGET = "XECB"
+FEDERAL_RESERVE = "XFED"
+
+SEPA_OPENS = time(7, 0)
+SEPA_CLOSES = time(17, 0)
+SEPA_RETURNS_AT = time(9, 0)
+ACH_SETTLES_AT = time(8, 30)
+
+MAX_OFFSET_SECONDS = 10 * 366 * 86_400  # Ten years: calendars are certain no further than that.
+
+
+class SchemeClock:
+    """Real time plus an offset in seconds."""
+
+    def __init__(self) -> None:
+        self.offset_seconds: float = 0.0
+
+    def now(self) -> datetime:
+        """Simulated now, aware, UTC."""
+        return datetime.now(UTC) + timedelta(seconds=self.offset_seconds)
+
+
+@functools.lru_cache(maxsize=64)
+def _closed_days(calendar: str, year: int) -> frozenset[date]:
+    """A year's holidays. Imported here: the library is slow, and a restart should not be."""
+    import holidays
+
+    return frozenset(holidays.financial_holidays(calendar, years=year))
+
+
+def is_banking_day(calendar: str, day: date) -> bool:
+    """Whether the scheme is open that day. A Fed holiday on a Saturday closes no other."""
+    return day.weekday() < 5 and day not in _closed_days(calendar, day.year)
+
+
+def roll_forward(calendar: str, day: date) -> date:
+    """That day, or the next banking day after it."""
+    while not is_banking_day(calendar, day):
+        day += timedelta(days=1)
+    return day
+
+
+def next_banking_day(calendar: str, day: date) -> date:
+    """The first banking day after that day."""
+    return roll_forward(calendar, day + timedelta(days=1))
+
+
+def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
+
+
+def sepa_settlement(accepted_at: datetime, wanted_on: date) -> datetime:
+    """When a SEPA credit transfer is debited."""
+    local = accepted_at.astimezone(BRUSSELS)
+    today = local.date()
+    open_today = is_banking_day(TARGET, today) and local.time() < SEPA_CLOSES
+    earliest = today if open_today else next_banking_day(TARGET, today)
+    day = max(roll_forward(TARGET, wanted_on), earliest)
+    return max(_moment(day, SEPA_OPENS, BRUSSELS), accepted_at)
+
+
+def sepa_return(settled_at: datetime) -> datetime:
+    """When a settled SEPA credit transfer comes back."""
+    settled_on = settled_at.astimezone(BRUSSELS).date()
+    return _moment(next_banking_day(TARGET, settled_on), SEPA_RETURNS_AT, BRUSSELS)
+
+
+def ach_settlement(accepted_at: datetime, effective_on: date) -> datetime:
+    """When an ACH credit settles."""
+    accepted_on = accepted_at.astimezone(NEW_YORK).date()
+    earliest = next_banking_day(FEDERAL_RESERVE, accepted_on)
+    day = max(roll_forward(FEDERAL_RESERVE, effective_on), earliest)
+    return _moment(day, ACH_SETTLES_AT, NEW_YORK)
+
+
+def ach_return(settled_at: datetime) -> datetime:
+    """When a settled ACH credit comes back."""
+    settled_on = settled_at.astimezone(NEW_YORK).date()
+    return _moment(next_banking_day(FEDERAL_RESERVE, settled_on), ACH_SETTLES_AT, NEW_YORK)
+
+
+def value_date(rail: str, moment: datetime) -> date:
+    """The day of a moment where the scheme lives."""
+    return moment.astimezone(NEW_YORK if rail == "ach" else BRUSSELS).date()

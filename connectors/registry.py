@@ -1,0 +1,22 @@
+"""Which drivers exist. A new rail adds one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from connectors.base import Connector, ConnectorConfig, ConnectorMisconfigured
+from connectors.rails.ach import AchConnector
+from connectors.rails.sepa import SepaConnector
+
+CONNECTORS: Mapping[str, type[Connector]] = {
+    AchConnector.driver: AchConnector,
+    SepaConnector.driver: SepaConnector,
+}
+
+
+def build(driver: str, config: ConnectorConfig) -> Connector:
+    """Build a connector. Raises ConnectorMisconfigured for an unknown driver or a bad option."""
+    connector = CONNECTORS.get(driver)
+    if connector is None:
+        raise ConnectorMisconfigured("driver_unknown", driver[:40])
+    return connector(config)

@@ -1,0 +1,60 @@
+"""What a scheme lets one payment be worth, and which calendar it keeps, by date.
+
+Amounts are in units of the named currency. Calendars are names in the `holidays` package
+(`financial_holidays`): XECB is TARGET, XFED the Federal Reserve. Banks may set lower limits: those
+are configuration, not here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RailLimits:
+    """The limits of a rail from a day on; `source` says who set them."""
+
+    rail: str
+    currency: str
+    min_amount: Decimal
+    max_amount: Decimal
+    calendar: str
+    effective_from: date
+    source: str
+
+
+_LIMITS: tuple[RailLimits, ...] = (
+    RailLimits(
+        rail="sepa",
+        currency="EUR",
+        min_amount=Decimal("0.01"),
+        max_amount=Decimal("999999999.99"),
+        calendar="XECB",
+        effective_from=date(2008, 1, 28),
+        source="EPC125-05 SEPA Credit Transfer rulebook, AT-04",
+    ),
+    RailLimits(
+        rail="ach",
+        currency="USD",
+        min_amount=Decimal("0.01"),
+        max_amount=Decimal("99999999.99"),
+        calendar="XFED",
+        effective_from=date(1974, 1, 1),
+        source="NACHA Operating Rules, appendix three: amount is ten digits of cents",
+    ),
+)
+
+
+def limits_on(rail: str, day: date) -> RailLimits:
+    """The limits of `rail` in force on `day`. Raises KeyError for a rail without any."""
+    found = [limit for limit in _LIMITS if limit.rail == rail and limit.effective_from <= day]
+    if not found:
+        raise KeyError(rail)
+    return max(found, key=lambda limit: limit.effective_from)
+
+
+def current_limits(rail: str) -> RailLimits:
+    """The latest limits of `rail` that are known. Raises KeyError for a rail without any."""
+    return limits_on(rail, date.max)

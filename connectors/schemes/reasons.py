@@ -1,0 +1,93 @@
+"""What banks say when they refuse or return, and what each reason leads to.
+
+Tables are per scheme, never global: the same four letters mean different things in different
+places. An unlisted code is REPAIR, so that a person looks before money moves again. From a
+merchant's side: - RETRY            the bank or the day was the problem; - RETRY_OTHER_RAIL this
+rail cannot carry this payment; - REFUSE           the account is closed, wrong or barred: the
+merchant has the money back, corrects the beneficiary and pays anew; - REPAIR           our data,
+our file, our balance sheet or a doubt: a person must act. Sources: ISO 20022 external code sets
+4Q2025 (status and return reasons), EPC inquiry and r-transaction guidance (EPC173-14), NACHA
+Operating Rules 2026 appendix four (return reason codes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from connectors.base import Reaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonTable:
+    """The reactions of one scheme; `effective_from` is when this reading of it began to apply."""
+
+    scheme: str
+    source: str
+    effective_from: date
+    reactions: Mapping[str, Reaction]
+
+    def reaction(self, code: str) -> Reaction:
+        """What `code` leads to; REPAIR when it is not listed."""
+        return self.reactions.get(code, Reaction.REPAIR)
+
+
+def _table(**codes: str) -> dict[str, Reaction]:
+    return {
+        code: Reaction(reaction) for reaction, listed in codes.items() for code in listed.split()
+    }
+
+
+# "There already": the bank has seen this payment or this file before. Never a rejection, never a
+# reason to send anew: ask what became of the first one.
+DUPLICATE_CODES = frozenset({"AM05", "DUPL", "DU01", "DU02", "DU03", "DU04", "DU05", "R24"})
+
+
+def is_duplicate(code: str) -> bool:
+    """Tell whether a refusal says that the bank already has this payment or file."""
+    return code in DUPLICATE_CODES or "DUPLICATE" in code.upper()
+
+
+# AB06-AB10 are negative confirmations here because they come in a pain.002; a missing answer is
+# not.
+ISO_SCT = ReasonTable(
+    scheme="sepa",
+    source="ISO 20022 ExternalStatusReason1Code and ExternalReturnReason1Code; EPC173-14",
+    effective_from=date(2025, 10, 5),
+    reactions=_table(
+        retry=(
+            "AB01 AB02 AB03 AB04 AB06 AB07 AB08 AB09 AB10 AG10 AG11 ED05 ED06 NOAS TM01 "
+            "AM04 AG07"  # our account must be funded first
+        ),
+        retry_other_rail="AB05 AG03 AM02 AM13 AM14 AM21 AM23 CNOR RC07",
+        refuse=(
+            "AC01 AC03 AC04 AC06 AC07 "  # closed, wrong or blocked account
+            "AG01 ARDT CUST FOCR FR01 AM07 MD07 MS02 RR04"  # barred, dead, frozen, asked for
+        ),
+        repair=(
+            "AC02 AC13 AC14 AC15 BE01 BE04 BE06 RC01 RC03 RC04 RR03 "  # details to be corrected
+            "AM05 DUPL "  # never reached: is_duplicate comes first
+            "AM09 AM10 AM11 AM12 BE16 DT01 FF01 NARR MS03 "  # ours, or unexplained
+            "BAD_REQUEST"
+        ),
+    ),
+)
+
+ACH = ReasonTable(
+    scheme="ach",
+    source="NACHA Operating Rules 2026, appendix four, for credit entries",
+    effective_from=date(2026, 3, 20),
+    reactions=_table(
+        retry="R06 R31 R32",
+        refuse=(
+            "R02 R03 R04 "  # closed, no such account, invalid number
+            "R14 R15 R16 R23 R34"  # deceased, frozen, refused by receiver, limited
+        ),
+        repair=(
+            "R12 R13 R20 R28 "  # the routing or the kind of account is wrong
+            "R24 "  # duplicate entry: the first one may have been paid
+            "R17 R18 R19 R21 R22 R25 R26 R27 FILE_INVALID BAD_REQUEST"
+        ),
+    ),
+)

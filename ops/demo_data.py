@@ -1,0 +1,130 @@
+"""Two merchants with money, beneficiaries and banks to pay through: what a newcomer starts with.
+
+Loading it again changes nothing. Sandbox only.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import Group, Permission, User
+
+from payouts import banks, beneficiaries, idempotency, lifecycle
+from payouts.audit import engine
+
+ACTOR = engine("demo")
+TENANTS = {
+    UUID("11111111-1111-4111-8111-111111111111"): "Teranga Market",
+    UUID("22222222-2222-4222-8222-222222222222"): "Brixton Books",
+}
+MONEY = {"USD": "1000000", "EUR": "1000000", "GBP": "1000000", "XOF": "100000000"}
+ACCOUNTS: dict[str, dict[str, Any]] = {
+    "iban": {"name": "Anna Schmidt", "country": "DE", "currency": "EUR",
+             "details": {"iban": "DE89370400440532013000"}},
+    "us_bank": {"name": "Grace Miller", "country": "US", "currency": "USD",
+                "details": {"routing_number": "021000021", "account_number": "123456789012",
+                            "account_type": "checking"}},
+    "uk_bank": {"name": "Oliver Brown", "country": "GB", "currency": "GBP",
+                "details": {"sort_code": "089999", "account_number": "66374958"}},
+    "mobile_money": {"name": "Awa Diop", "country": "CI", "currency": "XOF",
+                     "details": {"msisdn": "+2250700000001"}},
+    "swift": {"name": "Jonas Weber", "country": "DE", "currency": "USD",
+              "details": {"bic": "COBADEFFXXX", "account_number": "0532013000"}},
+}  # fmt: skip
+SEPA = {
+    "debtor_name": "Molam Payments",
+    "debtor_iban": "NL58HDNL0657267333",
+    "debtor_bic": "HDNLNL2A",
+}
+ACH = {
+    "bank": "default", "immediate_destination": "021000021", "immediate_destination_name": "FIRST SIMULATED BANK",
+    # A day has 36 file modifiers for each origin; with a file every two seconds that takes 1,200 origins.
+    "immediate_origin": "9000000000", "origin_count": 1200, "immediate_origin_name": "MOLAM PAYMENTS",
+    "company_name": "MOLAM PAYMENTS", "company_id": "9000000000", "odfi_routing": "02100002",
+}  # fmt: skip
+LOGINS = {"admin": None, "finance": "finance_ops", "treasury": "treasury_ops", "billing": "billing_ops"}
+
+
+def load() -> dict[str, Any]:
+    """Load everything that is missing. Returns ids and logins."""
+    if not settings.SANDBOX:
+        raise RuntimeError("demo data is for the sandbox")
+    configure_banks()
+    tenants = {str(tenant_id): load_tenant(tenant_id, name) for tenant_id, name in TENANTS.items()}
+    return {"tenants": tenants, "logins": load_logins(settings.DEMO_PASSWORD)}
+
+
+def configure_banks() -> None:
+    """One bank for each rail, and a second one for SEPA."""
+    key = {"api_key": settings.BANK_API_KEY}
+    sepa = [("default", 100), ("backup", 200)]
+    for name, preference in sepa:
+        banks.configure(
+            name=name,
+            rail="sepa",
+            driver="sepa",
+            config={"bank": name, **SEPA},
+            credentials=key,
+            preference=preference,
+        )
+    banks.configure(name="default", rail="ach", driver="ach", config=dict(ACH), credentials=key)
+
+
+def load_tenant(tenant_id: UUID, name: str) -> dict[str, Any]:
+    """A merchant with its deposits and one beneficiary per kind of account."""
+    for currency, amount in MONEY.items():
+        lifecycle.deposit(
+            tenant_id=tenant_id,
+            currency=currency,
+            amount=Decimal(amount),
+            reference=f"demo-{currency}",
+            actor=ACTOR,
+        )
+    return {"name": name, "beneficiaries": {kind: _beneficiary(tenant_id, kind) for kind in ACCOUNTS}}
+
+
+def _beneficiary(tenant_id: UUID, kind: str) -> dict[str, str]:
+    account = ACCOUNTS[kind]
+    wish = beneficiaries.NewBeneficiary(
+        tenant_id=tenant_id,
+        name=account["name"],
+        beneficiary_type="user",
+        country=account["country"],
+        account_type=kind,
+        currency=account["currency"],
+        details=account["details"],
+    )
+    key = idempotency.KeyUse(
+        tenant_id=tenant_id, route="demo", key=f"beneficiary-{kind}", fingerprint=b"demo"
+    )
+    beneficiary, _ = beneficiaries.create_beneficiary(wish, actor=ACTOR, key=key)
+    return {
+        "id": str(beneficiary.id),
+        "account_id": str(beneficiary.accounts.all()[0].id),
+        "currency": account["currency"],
+    }
+
+
+def load_logins(password: str) -> list[dict[str, str]]:
+    """A person for each role, who may look at everything of the engine, and an administrator."""
+    views = Permission.objects.filter(
+        content_type__app_label__in=("payouts", "ledger"), codename__startswith="view_"
+    )
+    for name, role in LOGINS.items():
+        user, fresh = User.objects.get_or_create(
+            username=name, defaults={"is_staff": True, "is_superuser": role is None}
+        )
+        if fresh:
+            user.set_password(password)
+            user.save()
+        if role is not None:
+            group, _ = Group.objects.get_or_create(name=role)
+            group.permissions.set(views)
+            user.groups.set([group])
+    return [
+        {"username": name, "password": password, "role": role or "administrator"}
+        for name, role in LOGINS.items()
+    ]

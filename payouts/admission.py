@@ -1,0 +1,208 @@
+"""What may become a payout: every rule of a create that needs no money, then the route and the promise.
+
+Nothing is written here but a tenant's row on its first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from uuid_utils.compat import uuid7
+
+from payouts import banks, beneficiaries, clock, funds, money, routing, sla
+from payouts.audit import Actor
+from payouts.errors import PayoutError
+from payouts.models import BeneficiaryAccount, PayoutSlaRule, Status, Tenant
+from payouts.routing import METHODS, Route, Wish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutRequest:
+    """A validated request to pay. `amount` is exact, in units of `currency`; `scheduled_at` is aware."""
+
+    tenant_id: UUID
+    external_id: str
+    fingerprint: bytes
+    origin_module: str
+    origin_entity_type: str
+    origin_entity_id: UUID
+    beneficiary_type: str
+    beneficiary_id: UUID
+    beneficiary_account_id: UUID
+    amount: Decimal
+    currency: str
+    payout_method: str
+    priority: str = "standard"
+    description: str = ""
+    metadata: dict[str, Any] | None = None
+    scheduled_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """A request that was found good, on its way to becoming rows."""
+
+    index: int
+    request: PayoutRequest
+    account: BeneficiaryAccount
+    tenant: Tenant
+    route: Route
+    promise: sla.Promise
+    status: str
+    scheduled_at: datetime | None
+    payout_id: UUID
+    hold_id: UUID
+    decision_id: UUID
+
+    def cover(self) -> funds.Cover:
+        return funds.Cover(
+            payout_id=self.payout_id,
+            tenant_id=self.request.tenant_id,
+            amount=self.request.amount,
+            currency=self.request.currency,
+        )
+
+
+def judge(
+    numbered: Sequence[tuple[int, PayoutRequest]], *, actor: Actor
+) -> tuple[list[Draft], dict[int, PayoutError]]:
+    """Say of each numbered request whether it may become a payout: drafts, and refusals by number."""
+    refusals: dict[int, PayoutError] = {}
+    if not numbered:
+        return [], refusals
+    now = clock.now()
+    beneficiaries.ensure_tenants({r.tenant_id for _, r in numbered})
+    tenants = Tenant.objects.in_bulk({r.tenant_id for _, r in numbered})
+    accounts = BeneficiaryAccount.objects.in_bulk({r.beneficiary_account_id for _, r in numbered})
+    rules = list(PayoutSlaRule.objects.all())
+    lines = banks.lines()
+    drafts = []
+    for n, request in numbered:
+        try:
+            account = _check(request, tenants[request.tenant_id], accounts, actor=actor, now=now)
+            route = _route(request, account, lines, now)
+            drafts.append(
+                _draft(n, request, account, tenants[request.tenant_id], route, rules=rules, now=now)
+            )
+        except PayoutError as error:
+            refusals[n] = error
+    return drafts, refusals
+
+
+def _check(
+    request: PayoutRequest,
+    tenant: Tenant,
+    accounts: dict[UUID, BeneficiaryAccount],
+    *,
+    actor: Actor,
+    now: datetime,
+) -> BeneficiaryAccount:
+    """The rules of a create that need no money and no route. Raises PayoutError."""
+    money.check_currency(request.currency)
+    money.check_precision(request.amount, request.currency)
+    if actor.is_merchant and request.origin_entity_id != request.tenant_id:
+        raise PayoutError("origin_forbidden", param="originEntityId")
+    if actor.is_merchant and request.priority == "priority":
+        raise PayoutError("priority_forbidden", param="priority")
+    if request.payout_method not in METHODS:
+        raise PayoutError("payout_method_unsupported", param="payoutMethod")
+    if tenant.status != "active":
+        raise PayoutError("tenant_suspended")
+    if request.scheduled_at is not None:
+        _check_schedule(request.scheduled_at, now)
+    account = accounts.get(request.beneficiary_account_id)
+    if account is None or account.tenant_id != request.tenant_id:
+        raise PayoutError("beneficiary_not_found", param="beneficiaryAccountId")
+    if account.beneficiary_id != request.beneficiary_id:
+        raise PayoutError("beneficiary_mismatch", param="beneficiaryId")
+    if account.status != "active":
+        raise PayoutError("beneficiary_not_payable", param="beneficiaryAccountId")
+    if account.currency != request.currency:
+        detail = f"The account is in {account.currency}"
+        raise PayoutError("currency_mismatch", detail, param="currency")
+    return account
+
+
+def _check_schedule(scheduled_at: datetime, now: datetime) -> None:
+    if scheduled_at < now - timedelta(seconds=60):
+        raise PayoutError("schedule_in_past", param="scheduledAt")
+    if scheduled_at > now + timedelta(days=settings.PAYOUT_HORIZON_DAYS):
+        detail = f"At most {settings.PAYOUT_HORIZON_DAYS} days ahead"
+        raise PayoutError("schedule_invalid", detail, param="scheduledAt")
+
+
+def _route(
+    request: PayoutRequest, account: BeneficiaryAccount, lines: Sequence[banks.BankLine], now: datetime
+) -> Route:
+    wish = Wish(
+        payout_method=request.payout_method,
+        account_type=account.type,
+        currency=request.currency,
+        amount=request.amount,
+    )
+    route = routing.choose([wish], lines=lines, on=now.date())[0]
+    if route is None:
+        raise PayoutError("rail_unsupported", param="payoutMethod")
+    return route
+
+
+def _draft(
+    index: int,
+    request: PayoutRequest,
+    account: BeneficiaryAccount,
+    tenant: Tenant,
+    route: Route,
+    *,
+    rules: Sequence[PayoutSlaRule],
+    now: datetime,
+) -> Draft:
+    rule = sla.most_specific(
+        rules,
+        connector_id=route.bank.id,
+        rail=route.bank.rail,
+        countries=(account.country, "EU") if route.bank.rail.startswith("sepa") else (account.country,),
+        priority=request.priority,
+        on=now.date(),
+    )
+    scheduled_at = request.scheduled_at
+    if scheduled_at is None and request.priority == "batch":
+        scheduled_at = sla.next_cutoff(rule, now)  # Waits for its batch, at the latest until this.
+    start = max(scheduled_at or now, now)
+    promise = sla.promise(
+        rule, amount=request.amount, accepted_at=start, decimals=money.EXPONENTS[request.currency]
+    )
+    return Draft(
+        index=index,
+        request=request,
+        account=account,
+        tenant=tenant,
+        route=route,
+        promise=promise,
+        status=_first_status(request, tenant, scheduled_at, now),
+        scheduled_at=scheduled_at,
+        payout_id=uuid7(),
+        hold_id=uuid7(),
+        decision_id=uuid7(),
+    )
+
+
+def approval_limit(tenant: Tenant, currency: str) -> Decimal | None:
+    """Above which amount a second person must approve; None means never."""
+    own = tenant.settings.get("approval_limits", {})
+    limit = own.get(currency, settings.APPROVAL_LIMITS.get(currency, settings.APPROVAL_LIMITS.get("*")))
+    return None if limit is None else Decimal(limit)
+
+
+def _first_status(
+    request: PayoutRequest, tenant: Tenant, scheduled_at: datetime | None, now: datetime
+) -> str:
+    limit = approval_limit(tenant, request.currency)
+    if limit is not None and request.amount > limit:
+        return Status.REQUIRES_APPROVAL
+    return Status.SCHEDULED if scheduled_at is not None and scheduled_at > now else Status.PENDING

@@ -1,0 +1,184 @@
+"""What people are told to look at: a registry of rules, swept by beat. A new rule is a function and a test.
+
+A rule yields findings; each is open at most once (by its key). A person resolves it with a reason, or it
+resolves itself when its rule no longer finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from uuid_utils.compat import uuid7
+
+from payouts import audit, bulk, clock
+from payouts.audit import Actor, engine
+
+ACTOR = engine("alerts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a rule found. `key` says what makes it the same thing next time."""
+
+    key: str
+    message: str
+    payout_id: UUID | None = None
+    tenant_id: UUID | None = None
+
+
+Rule = Callable[[datetime], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    alert_type: str
+    severity: str
+    find: Rule
+    resolves_itself: bool
+
+
+RULES: dict[str, Registered] = {}
+
+
+def rule(alert_type: str, *, severity: str, resolves_itself: bool) -> Callable[[Rule], Rule]:
+    """Register a rule under the type of its alerts."""
+
+    def register(find: Rule) -> Rule:
+        RULES[alert_type] = Registered(
+            alert_type=alert_type, severity=severity, find=find, resolves_itself=resolves_itself
+        )
+        return find
+
+    return register
+
+
+def sweep(*alert_types: str) -> int:
+    """Run rules (all, or those named) and raise what they find. Returns how many alerts are new."""
+    now = clock.now()
+    raised = 0
+    for name in alert_types or tuple(RULES):
+        registered = RULES[name]
+        with transaction.atomic(durable=True):
+            findings = list(registered.find(now))
+            raised += _raise(registered, findings)
+            if registered.resolves_itself:
+                _settle(registered, findings)
+    return raised
+
+
+def _raise(registered: Registered, findings: list[Finding]) -> int:
+    rows = [
+        {
+            "id": uuid7(), "payout_id": f.payout_id, "tenant_id": f.tenant_id,
+            "alert_type": registered.alert_type, "severity": registered.severity, "message": f.message,
+            "dedupe_key": f"{registered.alert_type}:{f.key}", "resolved": False, "resolved_by": "",
+            "resolution": "",
+        }
+        for f in findings
+    ]  # fmt: skip
+    return len(
+        bulk.insert_returning_ids(
+            "payout_alerts", ALERT_TYPES, rows, conflict="(dedupe_key) WHERE NOT resolved"
+        )
+    )
+
+
+ALERT_TYPES = {
+    "id": "uuid", "payout_id": "uuid", "tenant_id": "uuid", "alert_type": "text", "severity": "text",
+    "message": "text", "dedupe_key": "text", "resolved": "bool", "resolved_by": "text", "resolution": "text",
+}  # fmt: skip
+
+
+def _settle(registered: Registered, findings: list[Finding]) -> None:
+    """Resolve open alerts whose cause is gone."""
+    still = [f"{registered.alert_type}:{f.key}" for f in findings]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE payout_alerts SET resolved = true, resolved_at = clock_timestamp(), resolved_by = %s,"
+            " resolution = 'the cause is gone' WHERE alert_type = %s AND NOT resolved AND NOT dedupe_key = ANY(%s)",
+            [ACTOR.id, registered.alert_type, still],
+        )
+
+
+def resolve_alert(alert_id: UUID, *, actor: Actor, reason: str) -> bool:
+    """A person resolves an alert. Returns whether it was open."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE payout_alerts SET resolved = true, resolved_at = clock_timestamp(), resolved_by = %s,"
+                " resolution = %s WHERE id = %s AND NOT resolved RETURNING tenant_id, alert_type",
+                [actor.id, reason, alert_id],
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return False
+        data = {"alert_id": str(alert_id), "alert_type": row[1]}
+        audit.record(
+            [audit.AuditRow(action="alert.resolved", tenant_id=row[0], reason=reason, data=data)],
+            actor=actor,
+        )
+    return True
+
+
+def _rows(sql: str, params: list[object]) -> Iterator[tuple[UUID, UUID, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        yield from cursor.fetchall()
+
+
+@rule("sla_violation", severity="high", resolves_itself=False)
+def late_payouts(now: datetime) -> Iterator[Finding]:
+    """Payouts past their promise, marked once and for good."""
+    sql = (
+        "UPDATE payouts SET sla_violated = true, sla_violated_at = %s WHERE id IN"
+        " (SELECT id FROM v_payouts_sla_at_risk WHERE sla_target_at < %s LIMIT 5000)"
+        " RETURNING id, tenant_id, sla_target_settlement_date::text"
+    )
+    for payout_id, tenant_id, target in _rows(sql, [now, now]):
+        message = f"Promised for {target} and not settled"
+        yield Finding(key=str(payout_id), message=message, payout_id=payout_id, tenant_id=tenant_id)
+
+
+@rule("dlq", severity="high", resolves_itself=True)
+def dead_payouts(now: datetime) -> Iterator[Finding]:
+    """Payouts that wait for a person."""
+    sql = "SELECT id, tenant_id, last_error_code FROM payouts WHERE status = 'dlq' LIMIT 5000"
+    for payout_id, tenant_id, code in _rows(sql, []):
+        message = f"Needs a person: {code or 'no code'}"
+        yield Finding(key=str(payout_id), message=message, payout_id=payout_id, tenant_id=tenant_id)
+
+
+@rule("bank_contradiction", severity="critical", resolves_itself=False)
+def contradictions(now: datetime) -> Iterator[Finding]:
+    """A bank says that it paid what we hold for refused, or names other money than we asked for."""
+    sql = (
+        "SELECT e.id, e.payout_id, e.tenant_id, e.kind, e.effect FROM bank_evidence e"
+        " WHERE e.effect IN ('contradiction', 'mismatch') AND e.recorded_at > clock_timestamp() - interval '7 days'"
+        " AND NOT EXISTS (SELECT FROM payout_alerts a WHERE a.dedupe_key = 'bank_contradiction:' || e.id)"
+        " LIMIT 500"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        for evidence_id, payout_id, tenant_id, kind, effect in cursor.fetchall():
+            message = f"The bank says {kind}: {effect}"
+            yield Finding(
+                key=str(evidence_id), message=message, payout_id=payout_id, tenant_id=tenant_id
+            )
+
+
+@rule("unreadable_document", severity="high", resolves_itself=False)
+def unreadable_documents(now: datetime) -> Iterator[Finding]:
+    """Documents from banks that our readers refuse."""
+    sql = (
+        "SELECT d.id, d.document_type, d.error FROM bank_documents d WHERE d.error <> ''"
+        " AND NOT EXISTS (SELECT FROM payout_alerts a WHERE a.dedupe_key = 'unreadable_document:' || d.id)"
+        " LIMIT 500"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        for document_id, document_type, error in cursor.fetchall():
+            yield Finding(key=str(document_id), message=f"{document_type}: {error}"[:500])

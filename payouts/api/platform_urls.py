@@ -1,0 +1,11 @@
+"""Addresses that machines use."""
+
+from django.urls import path
+
+from payouts.api import platform
+
+urlpatterns = [
+    path("healthz", platform.healthz, name="healthz"),
+    path("readyz", platform.readyz, name="readyz"),
+    path("metrics", platform.metrics, name="metrics"),
+]

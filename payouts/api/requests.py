@@ -1,0 +1,168 @@
+"""How a request is read: one strict JSON document, a request id, a key; nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from uuid_utils.compat import uuid7
+
+from payouts import idempotency
+from payouts.api import problems
+from payouts.errors import PayoutError
+
+DEPTH_MAX = 32
+REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+PRINTABLE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class JsonNumber(float):
+    """A JSON number that remembers how it was written, so that no amount passes through a float."""
+
+    source: str
+
+    def __new__(cls, source: str) -> JsonNumber:
+        number = super().__new__(cls, source)
+        number.source = source
+        return number
+
+
+def _whole(source: str) -> int | JsonNumber:
+    return int(source) if len(source) <= 30 else JsonNumber(source)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise PayoutError("duplicate_json_key")
+    return found
+
+
+def _not_json(literal: str) -> Any:
+    raise PayoutError("malformed_json", f"{literal} is not JSON")
+
+
+def read_json(body: bytes) -> Any:
+    """One strict UTF-8 JSON document. Raises PayoutError; never anything else."""
+    try:
+        document = json.loads(
+            body.decode("utf-8"),
+            parse_float=JsonNumber,
+            parse_int=_whole,
+            parse_constant=_not_json,
+            object_pairs_hook=_no_duplicates,
+        )
+    except RecursionError:
+        raise PayoutError("json_too_deep") from None
+    except ValueError:  # Not UTF-8, not JSON, a BOM, two documents.
+        raise PayoutError("malformed_json") from None
+    _check_tree(document)
+    return document
+
+
+def _check_tree(document: Any) -> None:
+    """No NUL, no lone surrogate, at most DEPTH_MAX levels; without recursion of our own."""
+    level = [document]
+    for _ in range(DEPTH_MAX + 1):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, dict):
+                for name in value:
+                    _check_text(name)
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        if not below:
+            return
+        level = below
+    raise PayoutError("json_too_deep")
+
+
+def _check_text(text: str) -> None:
+    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise PayoutError("invalid_text", "NUL and lone surrogates are not text")
+
+
+class StrictJSONParser(BaseParser):
+    """The only parser: application/json, at most MAX_BODY_BYTES."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        body = stream.read(settings.MAX_BODY_BYTES + 1)
+        if len(body) > settings.MAX_BODY_BYTES:
+            raise PayoutError("payload_too_large")
+        return read_json(body)
+
+
+class RequestMiddleware:
+    """Gives every request an id, refuses bodies that are too large before reading, forbids caching answers."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else str(uuid7())
+        request.META["payouts.request_id"] = request_id
+        refusal = self._refusal(request) if request.path.startswith("/api/") else None
+        if refusal is not None:
+            response: HttpResponse = problems.answer(refusal, request_id=request_id)
+        else:
+            response = self.get_response(request)
+        response["X-Request-Id"] = request_id
+        if request.path.startswith("/api/"):
+            response.setdefault("Cache-Control", "no-store")
+        return response
+
+    def _refusal(self, request: HttpRequest) -> PayoutError | None:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal():
+            return PayoutError("bad_request", "Content-Length is not a number")
+        if int(length) > settings.MAX_BODY_BYTES:
+            return PayoutError("payload_too_large")
+        if request.META.get("HTTP_TRANSFER_ENCODING"):
+            return PayoutError("bad_request", "Send a Content-Length instead of chunks")
+        return None
+
+
+def request_id_of(request: HttpRequest | Request) -> str:
+    return str(request.META.get("payouts.request_id", ""))
+
+
+def idempotency_key(request: Request, *, required: bool) -> str:
+    """The Idempotency-Key header, without quotes around it. "" when absent and not required."""
+    raw = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if raw is None:
+        if required:
+            raise PayoutError("idempotency_key_required")
+        return ""
+    key = raw.strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not PRINTABLE_KEY.fullmatch(key) or not key.strip() or '"' in (key[:1], key[-1:]):
+        raise PayoutError("idempotency_key_invalid")
+    return key
+
+
+def key_use(
+    request: Request, *, tenant_id: UUID, route: str, values: dict[str, Any]
+) -> idempotency.KeyUse | None:
+    """The optional key of a POST other than create, with what it is used for."""
+    key = idempotency_key(request, required=False)
+    if not key:
+        return None
+    return idempotency.KeyUse(
+        tenant_id=tenant_id, route=route, key=key, fingerprint=idempotency.fingerprint(route, values)
+    )

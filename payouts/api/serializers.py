@@ -1,0 +1,224 @@
+"""What requests must look like (camelCase in) and what answers look like (snake_case out).
+
+A field that is not declared is refused, a text must be a text, an amount is read from its source.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+
+from payouts import money
+from payouts.api.requests import JsonNumber
+from payouts.errors import PayoutError
+from payouts.models import Beneficiary, Payout, Priority
+
+METADATA_KEYS_MAX = 50
+METADATA_BYTES_MAX = 16_384
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class Strict(serializers.Serializer[Any]):
+    """A serializer that refuses what it does not know."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            raise PayoutError("validation_error", "The body must be a JSON object")
+        unknown = sorted(set(data) - set(self.fields))
+        if unknown:
+            raise PayoutError("unknown_field", param=unknown[0][:100])
+        return super().to_internal_value(data)
+
+    def checked(self) -> dict[str, Any]:
+        """The validated values. Raises ValidationError or PayoutError."""
+        self.is_valid(raise_exception=True)
+        return dict(self.validated_data)
+
+
+class Text(serializers.CharField):
+    """A JSON string; numbers and booleans are not text. Spaces around it are dropped."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        if any(ord(char) < 32 for char in data):
+            raise PayoutError("invalid_text", "Control characters are not allowed", param=self.field_name or "")
+        return super().to_internal_value(data)
+
+
+class Uuid(serializers.UUIDField):
+    """A UUID written with hyphens."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        if not isinstance(data, str) or len(data) != 36:
+            self.fail("invalid", value="")
+        value: UUID = super().to_internal_value(data)
+        return value
+
+
+class Amount(serializers.Field[Decimal, Any, str, Decimal]):
+    """A decimal string, or a JSON number taken from its source text."""
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        param = self.field_name or "amount"
+        if isinstance(data, JsonNumber):
+            return money.parse_amount(data.source, param=param)
+        if isinstance(data, int) and not isinstance(data, bool):
+            return money.parse_amount(str(data), param=param)
+        if isinstance(data, str):
+            return money.parse_amount(data, param=param)
+        raise PayoutError("amount_invalid", param=param)
+
+    def to_representation(self, value: Decimal) -> str:
+        return str(value)
+
+
+class Moment(serializers.Field[datetime, Any, str, datetime]):
+    """An ISO 8601 time with its offset."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if isinstance(data, str) and MOMENT.fullmatch(data):
+            try:
+                return datetime.fromisoformat(data)
+            except ValueError:
+                pass
+        raise PayoutError("schedule_invalid", "An ISO 8601 time with offset", param=self.field_name or "")
+
+    def to_representation(self, value: datetime) -> str:
+        return value.isoformat()
+
+
+class Metadata(serializers.Field[dict[str, Any], Any, dict[str, Any], dict[str, Any]]):
+    """At most 50 keys and 16 KiB; kept as given, never interpreted."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise PayoutError("validation_error", "metadata is an object", param="metadata")
+        if len(data) > METADATA_KEYS_MAX:
+            raise PayoutError("metadata_too_large", f"At most {METADATA_KEYS_MAX} keys", param="metadata")
+        _check_numbers(data)
+        if len(json.dumps(data)) > METADATA_BYTES_MAX:
+            raise PayoutError("metadata_too_large", param="metadata")
+        return data
+
+    def to_representation(self, value: dict[str, Any]) -> dict[str, Any]:
+        return value
+
+
+def _check_numbers(value: Any) -> None:
+    """A number that would change when stored is refused: it belongs into a string."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            _check_numbers(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_numbers(inner)
+    elif isinstance(value, JsonNumber):
+        kept = Decimal(repr(float(value)))
+        if not kept.is_finite() or kept != Decimal(value.source):
+            raise PayoutError("validation_error", "Write this number as a string", param="metadata")
+
+
+class PayoutInput(Strict):
+    originModule = Text(max_length=100)  # noqa: N815  (the specification's names)
+    originEntityType = Text(max_length=100)  # noqa: N815
+    originEntityId = Uuid()  # noqa: N815
+    beneficiaryType = Text(max_length=50)  # noqa: N815
+    beneficiaryId = Uuid()  # noqa: N815
+    beneficiaryAccountId = Uuid()  # noqa: N815
+    amount = Amount()
+    currency = Text(max_length=10, trim_whitespace=False)
+    payoutMethod = Text(max_length=50)  # noqa: N815
+    priority = serializers.ChoiceField(Priority.choices, required=False, default="standard")
+    description = Text(max_length=140, required=False, allow_blank=True, allow_null=True, default="")
+    metadata = Metadata(required=False, allow_null=True, default=None)
+    scheduledAt = Moment(required=False, allow_null=True, default=None)  # noqa: N815
+
+
+class AccountInput(Strict):
+    type = serializers.ChoiceField(["iban", "us_bank", "uk_bank", "mobile_money", "swift"])
+    currency = Text(max_length=10, trim_whitespace=False)
+    iban = Text(max_length=60, required=False)
+    bic = Text(max_length=20, required=False)
+    routingNumber = Text(max_length=20, required=False)  # noqa: N815
+    accountNumber = Text(max_length=60, required=False)  # noqa: N815
+    accountType = Text(max_length=20, required=False)  # noqa: N815
+    sortCode = Text(max_length=20, required=False)  # noqa: N815
+    msisdn = Text(max_length=30, required=False)
+    operator = Text(max_length=50, required=False)
+
+    def details(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The account's own fields, in snake_case."""
+        return {
+            re.sub("([A-Z])", lambda m: "_" + m[1].lower(), name): value
+            for name, value in values.items()
+            if name not in ("type", "currency")
+        }
+
+
+class BeneficiaryInput(Strict):
+    name = Text(max_length=140)
+    beneficiaryType = serializers.ChoiceField(["user", "merchant", "business"])  # noqa: N815
+    country = serializers.RegexField(r"^[A-Z]{2}\Z", max_length=2)
+    account = AccountInput()
+
+
+class DepositInput(Strict):
+    tenantId = Uuid()  # noqa: N815
+    amount = Amount()
+    currency = Text(max_length=10, trim_whitespace=False)
+    reference = Text(max_length=200)
+
+
+class ReasonInput(Strict):
+    reason = Text(max_length=500)
+
+
+class OptionalReasonInput(Strict):
+    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+
+
+class PayoutOutput(serializers.ModelSerializer[Payout]):
+    """A payout as it leaves: amounts are strings with their currency's decimals."""
+
+    class Meta:
+        model = Payout
+        exclude = ["request_fingerprint", "audit_sequence", "beneficiary", "beneficiary_account"]
+
+    beneficiary_id = serializers.UUIDField()
+    beneficiary_account_id = serializers.UUIDField()
+
+    def to_representation(self, instance: Payout) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        shown["amount"] = money.display(instance.amount, instance.currency)
+        shown["fee_amount"] = money.display(instance.fee_amount, instance.fee_currency)
+        return shown
+
+
+def present_beneficiary(beneficiary: Beneficiary) -> dict[str, Any]:
+    """A beneficiary with the last four of each account; the number itself never leaves."""
+    return {
+        "id": str(beneficiary.id),
+        "name": beneficiary.name,
+        "beneficiary_type": beneficiary.beneficiary_type,
+        "country": beneficiary.country,
+        "accounts": [
+            {
+                "id": str(account.id),
+                "type": account.type,
+                "last4": account.last4,
+                "currency": account.currency,
+                "country": account.country,
+                "institution": account.institution,
+                "status": account.status,
+            }
+            for account in beneficiary.accounts.all()
+        ],
+    }

@@ -1,0 +1,39 @@
+"""Addresses under /api/."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.urls import path, register_converter
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from payouts.api import views
+
+
+class AnyCaseUuid:
+    """A UUID with hyphens, in either case."""
+
+    regex = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+
+    def to_python(self, value: str) -> UUID:
+        return UUID(value)
+
+    def to_url(self, value: UUID) -> str:
+        return str(value)
+
+
+register_converter(AnyCaseUuid, "id")
+
+urlpatterns = [
+    path("payouts", views.PayoutsView.as_view(), name="payouts"),
+    path("payouts/stats/summary", views.StatsView.as_view(), name="payouts-stats"),
+    path("payouts/<id:payout_id>", views.PayoutView.as_view(), name="payout"),
+    path("payouts/<id:payout_id>/cancel", views.CancelView.as_view(), name="payout-cancel"),
+    path("payouts/<id:payout_id>/retry", views.RetryView.as_view(), name="payout-retry"),
+    path("payouts/<id:payout_id>/approve", views.ApproveView.as_view(), name="payout-approve"),
+    path("beneficiaries", views.BeneficiariesView.as_view(), name="beneficiaries"),
+    path("ledger/deposits", views.DepositsView.as_view(), name="ledger-deposits"),
+    path("ledger/balances", views.BalancesView.as_view(), name="ledger-balances"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+]

@@ -1,0 +1,81 @@
+"""Who did what, to which payout, why: one row in the transaction of the change itself.
+
+Rows hold ids, states, codes and reasons; never a name, an account number or a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from payouts import bulk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts. `tenant_id` is None for a platform role that acts across tenants."""
+
+    id: str
+    role: str
+    tenant_id: UUID | None = None
+    request_id: str = ""
+
+    @property
+    def is_merchant(self) -> bool:
+        return self.role == "merchant_admin"
+
+
+def engine(part: str) -> Actor:
+    """The engine itself, e.g. engine("dispatch")."""
+    return Actor(id=f"engine:{part}", role="system")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One row to be. `sequence` rises by one within a payout; 0 for rows about no payout."""
+
+    action: str
+    payout_id: UUID | None = None
+    tenant_id: UUID | None = None
+    sequence: int = 0
+    from_status: str = ""
+    to_status: str = ""
+    reason: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+TYPES = {
+    "payout_id": "uuid", "tenant_id": "uuid", "sequence": "int", "action": "text", "from_status": "text",
+    "to_status": "text", "actor": "text", "actor_role": "text", "reason": "text", "data": "jsonb",
+    "request_id": "text",
+}  # fmt: skip
+
+
+def record(rows: Sequence[AuditRow], *, actor: Actor) -> None:
+    """Write audit rows into the open transaction."""
+    assert connection.in_atomic_block, "an audit row is written with what it records"  # noqa: S101
+    bulk.insert(
+        "payout_audit_log",
+        TYPES,
+        [
+            {
+                "payout_id": row.payout_id,
+                "tenant_id": row.tenant_id,
+                "sequence": row.sequence,
+                "action": row.action,
+                "from_status": row.from_status,
+                "to_status": row.to_status,
+                "actor": actor.id,
+                "actor_role": actor.role,
+                "reason": row.reason,
+                "data": json.dumps(row.data),
+                "request_id": actor.request_id,
+            }
+            for row in rows
+        ],
+    )

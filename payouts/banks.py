@@ -1,0 +1,263 @@
+"""The only door to the connectors: configured banks, their numbers, what they can do and how they are asked.
+
+Nothing here holds a transaction open while a bank is called; the callers see to it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from connectors import accounts, registry, sandbox
+from connectors.accounts import AccountInvalid, CanonicalAccount
+from connectors.base import (
+    AccountDetails,
+    Capabilities,
+    Connector,
+    ConnectorConfig,
+    ConnectorError,
+    DrawnNumbers,
+    FieldError,
+    Health,
+    InboundDocument,
+    Outcome,
+    OutcomeKind,
+    PayoutInstruction,
+    Prepared,
+    Reaction,
+    ReportPage,
+    StatusEvent,
+    Transmission,
+    UnreadableDocument,
+)
+from payouts import crypto, sla
+from payouts.models import BankConnector
+
+__all__ = [
+    "AccountDetails",
+    "AccountInvalid",
+    "CanonicalAccount",
+    "ConnectorError",
+    "FieldError",
+    "InboundDocument",
+    "Outcome",
+    "OutcomeKind",
+    "PayoutInstruction",
+    "Prepared",
+    "Reaction",
+    "StatusEvent",
+    "Transmission",
+    "UnreadableDocument",
+]
+# No 0/O, 1/I: references are read out over the telephone.
+REFERENCE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BankLine:
+    """A configured bank on one rail, ready to be used."""
+
+    id: UUID
+    name: str
+    rail: str
+    driver: str
+    config: dict[str, object]
+    sealed_credentials: bytes
+    preference: int
+    min_amount: Decimal | None
+    max_amount: Decimal | None
+    enabled: bool
+    effective_from: date | None
+    effective_until: date | None
+    paused: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}:{self.rail}"
+
+    @cached_property
+    def connector(self) -> Connector:
+        secret = crypto.open_sealed(
+            self.sealed_credentials, table="bank_connectors", column="credentials", row=self.id
+        )
+        url = settings.BANK_URLS.get(self.rail, settings.BANK_URL)
+        return registry.build(
+            self.driver,
+            ConnectorConfig(
+                name=self.name,
+                rail=self.rail,
+                base_url=url,
+                call_deadline_s=settings.CALL_DEADLINE_S,
+                options=self.config,
+                credentials=json.loads(secret),
+            ),
+        )
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        return self.connector.capabilities()
+
+    def in_service(self, on: date) -> bool:
+        """Whether new payouts may be routed here on that day."""
+        return (
+            self.enabled
+            and (self.effective_from is None or self.effective_from <= on)
+            and (self.effective_until is None or on < self.effective_until)
+        )
+
+    def limits(self) -> tuple[Decimal, Decimal]:
+        """Smallest and largest amount: the scheme's, narrowed by the configuration."""
+        able = self.capabilities
+        low = max(able.min_amount, self.min_amount or able.min_amount)
+        high = min(able.max_amount, self.max_amount or able.max_amount)
+        return low, high
+
+
+SELECT_LINES = (
+    "SELECT c.id, c.name, c.rail, c.driver, c.config, c.credentials, c.preference, c.min_amount, c.max_amount,"
+    " c.enabled, c.effective_from, c.effective_until, coalesce(s.paused, false)"
+    " FROM bank_connectors c LEFT JOIN bank_connector_state s ON s.bank_connector_id = c.id"
+)
+
+
+def lines() -> list[BankLine]:
+    """Every configured bank, in order of preference."""
+    return _read(SELECT_LINES + " ORDER BY c.preference, c.name, c.rail", [])
+
+
+def line(connector_id: UUID) -> BankLine:
+    """One configured bank. Raises LookupError."""
+    found = _read(SELECT_LINES + " WHERE c.id = %s", [connector_id])
+    if not found:
+        raise LookupError(f"no bank connector {connector_id}")
+    return found[0]
+
+
+def _read(sql: str, params: list[object]) -> list[BankLine]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return [
+            BankLine(
+                id=row[0], name=row[1], rail=row[2], driver=row[3],
+                config=row[4] if isinstance(row[4], dict) else json.loads(row[4]),
+                sealed_credentials=bytes(row[5]), preference=row[6], min_amount=row[7], max_amount=row[8],
+                enabled=row[9], effective_from=row[10], effective_until=row[11], paused=row[12],
+            )
+            for row in cursor.fetchall()
+        ]  # fmt: skip
+
+
+def configure(
+    *,
+    name: str,
+    rail: str,
+    driver: str,
+    config: dict[str, object],
+    credentials: dict[str, str],
+    preference: int = 100,
+) -> UUID:
+    """Make a bank connection known; one that is known keeps its id and gets the new settings."""
+    with transaction.atomic(durable=True):
+        row, _ = BankConnector.objects.get_or_create(
+            name=name, rail=rail, defaults={"driver": driver, "credentials": b"", "config": config}
+        )
+        row.driver, row.config, row.preference = driver, config, preference
+        row.credentials = crypto.seal(
+            json.dumps(credentials).encode(), table="bank_connectors", column="credentials", row=row.id
+        )
+        row.save()
+    return row.id
+
+
+def draw(connector_id: UUID, name: str, count: int) -> int:
+    """Draw consecutive numbers of a sequence and return the first. Gaps are harmless, repeats impossible."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT draw_numbers(%s, %s, %s)", [connector_id, name, count])
+        first: int = cursor.fetchone()[0]
+        return first
+
+
+def draw_references(bank: BankLine, count: int) -> list[str]:
+    """New payment references in the shape this bank takes. Stored by the caller, never recomputed."""
+    shape = bank.capabilities.reference
+    if shape.kind == "uuid4":
+        return [str(uuid4()) for _ in range(count)]
+    if shape.kind == "sequence":
+        first = draw(bank.id, "reference", count)
+        return [f"{first + n + 1:0{shape.length}d}" for n in range(count)]
+    return [
+        "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(shape.length)) for _ in range(count)
+    ]
+
+
+def transmissions_left(bank: BankLine, moment: datetime) -> bool:
+    """Whether the rail takes another file today (a day has 36 file modifiers for each origin)."""
+    per_day = bank.capabilities.transmissions_per_day
+    if per_day is None:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce((SELECT next_value FROM bank_sequences"
+            " WHERE bank_connector_id = %s AND name = %s), 0)",
+            [bank.id, _file_sequence(moment)],
+        )
+        drawn: int = cursor.fetchone()[0]
+        return drawn < per_day
+
+
+def _file_sequence(moment: datetime) -> str:
+    return f"file:{moment:%Y-%m-%d}"
+
+
+def prepare(bank: BankLine, instructions: Sequence[PayoutInstruction], *, moment: datetime) -> Prepared:
+    """Draw the numbers and build the bytes. `moment` is business time. Raises ConnectorError."""
+    numbers = DrawnNumbers(
+        file_number=draw(bank.id, _file_sequence(moment), 1),
+        first_trace=draw(bank.id, "trace", len(instructions)) + 1,
+        created_at=moment,
+    )
+    return bank.connector.prepare(instructions, numbers)
+
+
+def execution_date(bank: BankLine, moment: datetime) -> date:
+    """The day that the bank is asked to execute on: a banking day of its scheme."""
+    able = bank.capabilities
+    day = sla.first_processing_day(
+        moment, calendar=able.calendar, time_zone=able.time_zone, cutoff=able.cutoff
+    )
+    return sla.add_banking_days(day, able.lead_banking_days, able.calendar)
+
+
+def end_of_return_window(bank: BankLine, settled_on: date) -> date | None:
+    """The last day on which a return is normal, where settlement is provisional."""
+    days = bank.capabilities.provisional_days
+    return sla.add_banking_days(settled_on, days, bank.capabilities.calendar) if days else None
+
+
+def canonical_account(kind: str, raw: dict[str, str], country: str) -> CanonicalAccount:
+    """Check and normalise account details. Raises connectors' AccountInvalid."""
+    return accounts.canonical_details(kind, raw, country)
+
+
+
+def fetch_reports(bank: BankLine, cursor: str) -> ReportPage:
+    """Ask a bank for documents after a cursor. Raises ConnectorError."""
+    return bank.connector.fetch_reports(cursor)
+
+
+def check_health(bank: BankLine) -> Health:
+    return bank.connector.check_health()
+
+
+def sandbox_clock_offset() -> float:
+    """How far the bank simulator's clock runs ahead, in seconds. Raises ConnectorError."""
+    return sandbox.fetch_clock_offset(settings.BANK_URL, 1.0)

@@ -1,0 +1,240 @@
+"""T0: payouts come into being, with their holds and audit rows, in one transaction for a whole list.
+
+A single create is a list of one. Each request gets one result, in order; a request that is refused never
+spoils its neighbours. Order: keys are looked up (a replay writes nothing), requests are judged and routes
+chosen (`admission`), then everything is written with the balances last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+
+from payouts import admission, audit, bulk, clock, doorbell, funds, keycache
+from payouts.admission import Draft, PayoutRequest
+from payouts.audit import Actor
+from payouts.errors import PayoutError
+from payouts.models import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    payout_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    payout_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    error: PayoutError
+
+
+Result = Created | Replayed | Refused
+
+
+def create_payouts(requests: Sequence[PayoutRequest], *, actor: Actor) -> list[Result]:
+    """Create payouts, each exactly once for its tenant and key. Returns one result per request, in order.
+
+    Raises PayoutError service_unavailable or idempotency_in_progress for the list as a whole, when the
+    database makes us wait for too long; then nothing was created.
+    """
+    results: dict[int, Result] = _replays(enumerate(requests))
+    new = [(n, r) for n, r in enumerate(requests) if n not in results]
+    drafts, refusals = admission.judge(new, actor=actor)
+    results |= {n: Refused(error) for n, error in refusals.items()}
+    later = _repeated_keys(drafts)  # The same key twice in one list: the first one is created.
+    drafts = [draft for draft in drafts if draft.index not in later]
+    if drafts:
+        created = _write(drafts, actor=actor, results=results)
+        keycache.remember([(d.request, d.payout_id) for d in created])
+    left = [(n, r) for n, r in enumerate(requests) if n not in results]
+    results |= _replays(left)
+    return [results.get(n) or Refused(PayoutError("service_unavailable")) for n in range(len(requests))]
+
+
+def _replays(requests: Iterable[tuple[int, PayoutRequest]]) -> dict[int, Result]:
+    """Requests whose key is known: nothing is written for them, and the fingerprint must be the same."""
+    wanted = list(requests)
+    known = keycache.recall([r for _, r in wanted])
+    missing = [r for _, r in wanted if (r.tenant_id, r.external_id) not in known]
+    if missing:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT p.tenant_id, p.external_id, p.id, p.request_fingerprint FROM payouts p"
+                " JOIN unnest(%s::uuid[], %s::text[]) AS w (tenant_id, external_id)"
+                " ON p.tenant_id = w.tenant_id AND p.external_id = w.external_id",
+                [[r.tenant_id for r in missing], [r.external_id for r in missing]],
+            )
+            known |= {(row[0], row[1]): (row[2], bytes(row[3])) for row in cursor.fetchall()}
+    results: dict[int, Result] = {}
+    for n, request in wanted:
+        if (request.tenant_id, request.external_id) in known:
+            payout_id, seen = known[request.tenant_id, request.external_id]
+            same = seen == request.fingerprint
+            results[n] = (
+                Replayed(payout_id) if same else Refused(PayoutError("idempotency_key_reused"))
+            )
+    return results
+
+
+def _repeated_keys(drafts: Sequence[Draft]) -> set[int]:
+    seen: set[tuple[UUID, str]] = set()
+    repeated = set()
+    for draft in drafts:
+        key = (draft.request.tenant_id, draft.request.external_id)
+        if key in seen:
+            repeated.add(draft.index)
+        seen.add(key)
+    return repeated
+
+
+def _write(drafts: list[Draft], *, actor: Actor, results: dict[int, Result]) -> list[Draft]:
+    """T0. Returns the drafts that became payouts; the others got their refusal (or are somebody's replay)."""
+    drafts = sorted(drafts, key=lambda d: (d.request.tenant_id, d.request.external_id))
+    try:
+        with transaction.atomic(durable=True):
+            _limit_waiting()
+            at = clock.now()
+            try:
+                with transaction.atomic():
+                    created = _insert(drafts, actor=actor, at=at)
+            except funds.NotCovered:
+                # Lock the balances first, see what fits, and write exactly that.
+                verdicts = funds.covered([draft.cover() for draft in drafts])
+                for draft, fits in zip(drafts, verdicts, strict=True):
+                    if not fits:
+                        results[draft.index] = Refused(PayoutError("insufficient_funds", param="amount"))
+                fitting = [d for d, fits in zip(drafts, verdicts, strict=True) if fits]
+                created = _insert(fitting, actor=actor, at=at)
+            if any(draft.status == Status.PENDING for draft in created):
+                doorbell.ring("dispatch")
+    except OperationalError as error:
+        raise _waited_too_long(error) from error
+    results |= {draft.index: Created(draft.payout_id) for draft in created}
+    return created
+
+
+def _limit_waiting() -> None:
+    """A twin with the same key is waited for briefly, not for ever."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{settings.LOCK_TIMEOUT_MS}ms"])
+
+
+def _waited_too_long(error: OperationalError) -> PayoutError:
+    if getattr(error.__cause__, "sqlstate", None) == "55P03":  # lock_not_available
+        return PayoutError("idempotency_in_progress", retry_after_s=1)
+    return PayoutError("service_unavailable", retry_after_s=2)
+
+
+def _insert(drafts: list[Draft], *, actor: Actor, at: datetime) -> list[Draft]:
+    """Write rows for drafts whose key is still free. Raises funds.NotCovered."""
+    rows = [_payout_row(draft, actor, at) for draft in drafts]
+    written = bulk.insert_returning_ids(
+        "payouts", PAYOUT_TYPES, rows, conflict="(tenant_id, external_id)"
+    )
+    created = [draft for draft in drafts if draft.payout_id in written]
+    if not created:
+        return []
+    bulk.insert("routing_decisions", DECISION_TYPES, [_decision_row(draft) for draft in created])
+    audit.record([_audit_row(draft) for draft in created], actor=actor)
+    funds.place_holds(
+        [draft.cover() for draft in created],
+        hold_ids={draft.payout_id: draft.hold_id for draft in created},
+        expires_at={},
+    )
+    return created
+
+
+PAYOUT_TYPES = {
+    "id": "uuid", "tenant_id": "uuid", "external_id": "text", "request_fingerprint": "bytea", "origin_module": "text",
+    "origin_entity_type": "text", "origin_entity_id": "uuid", "beneficiary_type": "text", "beneficiary_id": "uuid",
+    "beneficiary_account_id": "uuid", "amount": "numeric", "currency": "text", "fee_amount": "numeric",
+    "fee_currency": "text", "payout_method": "text", "priority": "text", "description": "text", "metadata": "jsonb",
+    "status": "text", "rail": "text", "bank_connector_id": "uuid", "routing_decision_id": "uuid",
+    "sla_rule_id": "uuid", "sla_target_settlement_date": "date", "sla_target_at": "timestamptz",
+    "predicted_settlement_at": "timestamptz", "ledger_hold_id": "uuid", "scheduled_at": "timestamptz",
+    "created_by": "text", "created_by_role": "text", "created_at": "timestamptz",
+    # Columns that start out the same for every payout.
+    "sla_violated": "bool", "retry_count": "int", "max_retries": "int", "last_error": "text",
+    "last_error_code": "text", "return_code": "text", "bank_reference": "text", "cancel_reason": "text",
+    "approved_by": "text", "reconciliation_status": "text", "audit_sequence": "int", "version": "int",
+}  # fmt: skip
+NEW_PAYOUT = {
+    "sla_violated": False, "retry_count": 0, "max_retries": 3, "last_error": "", "last_error_code": "",
+    "return_code": "", "bank_reference": "", "cancel_reason": "", "approved_by": "",
+    "reconciliation_status": "unreconciled", "audit_sequence": 1, "version": 1,
+}  # fmt: skip
+DECISION_TYPES = {
+    "id": "uuid", "payout_id": "uuid", "tenant_id": "uuid", "bank_connector_id": "uuid", "rail": "text",
+    "reason": "text", "candidates": "jsonb",
+}  # fmt: skip
+
+
+def _payout_row(draft: Draft, actor: Actor, at: datetime) -> dict[str, Any]:
+    request, promise = draft.request, draft.promise
+    return NEW_PAYOUT | {
+        "id": draft.payout_id,
+        "tenant_id": request.tenant_id,
+        "external_id": request.external_id,
+        "request_fingerprint": request.fingerprint,
+        "origin_module": request.origin_module,
+        "origin_entity_type": request.origin_entity_type,
+        "origin_entity_id": request.origin_entity_id,
+        "beneficiary_type": request.beneficiary_type,
+        "beneficiary_id": request.beneficiary_id,
+        "beneficiary_account_id": request.beneficiary_account_id,
+        "amount": request.amount,
+        "currency": request.currency,
+        "fee_amount": promise.fee,
+        "fee_currency": request.currency,
+        "payout_method": request.payout_method,
+        "priority": request.priority,
+        "description": request.description,
+        "metadata": json.dumps(request.metadata or {}),
+        "status": draft.status,
+        "rail": draft.route.bank.rail,
+        "bank_connector_id": draft.route.bank.id,
+        "routing_decision_id": draft.decision_id,
+        "sla_rule_id": promise.rule_id,
+        "sla_target_settlement_date": promise.target_date,
+        "sla_target_at": promise.target_at,
+        "predicted_settlement_at": promise.target_at,
+        "ledger_hold_id": draft.hold_id,
+        "scheduled_at": draft.scheduled_at,
+        "created_by": actor.id,
+        "created_by_role": actor.role,
+        "created_at": at,
+    }
+
+
+def _decision_row(draft: Draft) -> dict[str, Any]:
+    return {
+        "id": draft.decision_id,
+        "payout_id": draft.payout_id,
+        "tenant_id": draft.request.tenant_id,
+        "bank_connector_id": draft.route.bank.id,
+        "rail": draft.route.bank.rail,
+        "reason": draft.route.reason,
+        "candidates": json.dumps(draft.route.candidates),
+    }
+
+
+def _audit_row(draft: Draft) -> audit.AuditRow:
+    return audit.AuditRow(
+        action="payout.created",
+        payout_id=draft.payout_id,
+        tenant_id=draft.request.tenant_id,
+        sequence=1,
+        to_status=draft.status,
+        data={"amount": str(draft.request.amount), "currency": draft.request.currency},
+    )

@@ -1,0 +1,62 @@
+"""A ring says "look now"; it carries nothing. A ring that is lost costs one poll.
+
+`ring` is called by verbs, inside or outside a transaction: whoever listens hears it after the commit.
+It never raises and never makes a request wait for a broker that is away.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection, transaction
+
+log = logging.getLogger(__name__)
+
+Ringer = Callable[[str, float], None]  # queue, delay in seconds
+QUIET_AFTER_FAILURE_S = 1.0  # While the broker is away, requests do not each wait for its time-out.
+
+_ringer: list[Ringer] = []
+_quiet_until: list[float] = [0.0]
+
+
+class _Ring:
+    """What is called after the commit; knows its queue, so that one transaction rings it once."""
+
+    def __init__(self, queue: str, delay_s: float) -> None:
+        self.queue = queue
+        self.delay_s = delay_s
+
+    def __call__(self) -> None:
+        ring_now(self.queue, delay_s=self.delay_s)
+
+
+def install(ringer: Ringer) -> None:
+    """Say who carries rings; `payouts.tasks` does, at start."""
+    _ringer[:] = [ringer]
+
+
+def ring(queue: str, *, delay_s: float = 0.0) -> None:
+    """Ring after the commit, once per transaction, queue and delay."""
+    waiting: list[Any] = [entry[1] for entry in connection.run_on_commit]
+    if any(
+        isinstance(entry, _Ring) and (entry.queue, entry.delay_s) == (queue, delay_s)
+        for entry in waiting
+    ):
+        return
+    transaction.on_commit(_Ring(queue, delay_s), robust=True)
+
+
+def ring_now(queue: str, *, delay_s: float = 0.0) -> bool:
+    """Ring at once. Returns whether the ring was taken."""
+    if not _ringer or time.monotonic() < _quiet_until[0]:
+        return False
+    try:
+        _ringer[0](queue, delay_s)
+    except Exception as error:  # noqa: BLE001  (any broker failure whatever: the poller finds the rows)
+        _quiet_until[0] = time.monotonic() + QUIET_AFTER_FAILURE_S
+        log.warning("the doorbell %s was not heard: %s", queue, type(error).__name__)
+        return False
+    return True

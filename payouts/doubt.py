@@ -1,0 +1,189 @@
+"""What may be at a bank without our knowing: expired leases, inquiries by our reference, and resending.
+
+"Not found" proves nothing while a request may be in flight. Only the same bytes are ever sent again, under
+the same references, only to a bank that is declared (and tested) to recognise a repetition, and only inside
+its window. Otherwise a person decides, with the hold kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from payouts import banks, clock, dispatch, doorbell, evidence, outcomes, states
+from payouts.audit import engine
+from payouts.backoff import inquiry_delay_s
+from payouts.banks import BankLine, Outcome, OutcomeKind
+from payouts.evidence import Statement
+from payouts.states import Move
+
+log = logging.getLogger(__name__)
+ACTOR = engine("doubt")
+WINDOW_MARGIN = timedelta(hours=1)  # A bank's clock and ours may differ.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A transmission that a bank is asked about."""
+
+    transmission_id: UUID
+    bank_connector_id: UUID
+    first_sent_at: datetime
+    last_sent_at: datetime
+    inquiries: int
+
+
+def recover_expired(*, limit: int = 50) -> int:
+    """Take up transmissions whose worker is gone. Returns how many.
+
+    Without stored bytes nothing can have been sent: the payouts are due again. With stored bytes the bank
+    may have them: in doubt.
+    """
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id, bank_connector_id, state FROM bank_transmissions"
+                " WHERE state IN ('claimed', 'prepared', 'sending') AND lease_until < clock_timestamp()"
+                " ORDER BY lease_until LIMIT %s FOR NO KEY UPDATE SKIP LOCKED",
+                [limit],
+            )
+            lost = cursor.fetchall()
+        for transmission_id, connector_id, state in lost:
+            _recover_one(transmission_id, banks.line(connector_id), stored=state != "claimed")
+        if lost:
+            doorbell.ring("dispatch")
+            doorbell.ring("resolve")
+    return len(lost)
+
+
+def _recover_one(transmission_id: UUID, bank: BankLine, *, stored: bool) -> None:
+    kind, code = ("unknown", "worker_lost") if stored else ("not_sent", "claim_lost")
+    statements = [
+        Statement(
+            source="engine", source_key=f"lost:{transmission_id}:{n}:{uuid4()}", position=0,
+            bank_connector_id=bank.id, reference=member.reference, kind=kind, code=code,
+            detail="the worker did not come back",
+        )
+        for n, member in enumerate(outcomes.members_of(transmission_id))
+    ]  # fmt: skip
+    evidence.record(statements, actor=ACTOR)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE bank_transmissions SET state = %s, lease_token = NULL, lease_until = NULL,"
+            " first_sent_at = coalesce(first_sent_at, clock_timestamp()),"
+            " last_sent_at = coalesce(last_sent_at, clock_timestamp()),"
+            " next_inquiry_at = CASE WHEN %s THEN clock_timestamp() END WHERE id = %s",
+            ["in_doubt" if stored else "unsent", stored, transmission_id],
+        )
+
+
+def resolve_in_doubt() -> int:
+    """Ask banks about everything that is due to be asked. Returns how many questions were put."""
+    asked = 0
+    while (question := _next_question()) is not None:
+        bank = banks.line(question.bank_connector_id)
+        outcome = _ask(bank, question)
+        asked += 1
+        if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED):
+            outcomes.record_outcome(bank, question.transmission_id, outcome, source="inquiry")
+        elif outcome.kind == OutcomeKind.NOT_FOUND and _may_resend(bank, question):
+            _resend(bank, question)
+        else:
+            _give_up_waiting(bank, question)
+    return asked
+
+
+def _next_question() -> Question | None:
+    """Take the transmission that waits longest; moving its next inquiry forward is the lease."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, bank_connector_id, first_sent_at, last_sent_at, inquiries FROM bank_transmissions"
+            " WHERE state = 'in_doubt' AND next_inquiry_at <= clock_timestamp()"
+            " ORDER BY next_inquiry_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        question = Question(**dict(zip(Question.__slots__, row, strict=True)))
+        wait_s = max(
+            inquiry_delay_s(first_s=settings.INQUIRY_FIRST_S, asked=question.inquiries),
+            settings.CALL_DEADLINE_S,
+        )
+        cursor.execute(
+            "UPDATE bank_transmissions SET inquiries = inquiries + 1,"
+            " next_inquiry_at = clock_timestamp() + make_interval(secs => %s) WHERE id = %s",
+            [wait_s, question.transmission_id],
+        )
+    return question
+
+
+def _ask(bank: BankLine, question: Question) -> Outcome:
+    """Ask under our reference, with nothing open."""
+    if not bank.capabilities.can_inquire:
+        return Outcome(kind=OutcomeKind.UNKNOWN, code="inquiry_unsupported")
+    try:
+        return bank.connector.inquire(outcomes.stored_transmission(question.transmission_id))
+    except Exception as error:  # noqa: BLE001  (a broken inquiry is an unknown outcome)
+        log.exception("inquiring about %s broke", question.transmission_id)
+        return Outcome(kind=OutcomeKind.UNKNOWN, code="connector_broke", detail=type(error).__name__)
+
+
+def _may_resend(bank: BankLine, question: Question) -> bool:
+    """Only to a bank that recognises a repetition, inside its window, and not on the heels of the last send."""
+    able, now = bank.capabilities, clock.technical_now()
+    if able.dedup == "none":
+        return False
+    if able.dedup == "window":
+        window = able.dedup_window or timedelta(0)
+        if now > question.first_sent_at + window - WINDOW_MARGIN:
+            return False
+    return now >= question.last_sent_at + timedelta(seconds=settings.CALL_DEADLINE_S)
+
+
+def _resend(bank: BankLine, question: Question) -> None:
+    """Send the same bytes again. The attempts stay `unknown` until the bank has answered for them."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE bank_transmissions SET state = 'sending', sends = sends + 1, lease_token = %s,"
+                " last_sent_at = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => %s)"
+                " WHERE id = %s AND state = 'in_doubt'",
+                [uuid4(), settings.LEASE_S, question.transmission_id],
+            )
+            if cursor.rowcount != 1:
+                return
+        waiting = _waiting_payouts(question.transmission_id)
+        moves = [Move(payout=p, to="processing", reason="resend") for p in waiting]
+        if moves:
+            states.transition(moves, actor=ACTOR, at=clock.now())
+    outgoing = outcomes.stored_transmission(question.transmission_id)
+    outcomes.record_outcome(bank, question.transmission_id, dispatch.call(bank, outgoing))
+
+
+def _waiting_payouts(transmission_id: UUID) -> list[states.LockedPayout]:
+    """Payouts of a transmission that are in doubt because of it, locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT a.payout_id FROM payout_retry_log a WHERE a.transmission_id = %s AND a.state = 'unknown'",
+            [transmission_id],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    return [p for p in states.lock_payouts(ids).values() if p.status == "in_doubt"]
+
+
+def _give_up_waiting(bank: BankLine, question: Question) -> None:
+    """After the horizon, or where no repetition is allowed and the bank knows nothing: a person, hold kept."""
+    age = clock.technical_now() - question.first_sent_at
+    if age < timedelta(seconds=settings.INQUIRY_HORIZON_S):
+        return
+    error = {"last_error_code": "outcome_unknown", "last_error": f"{bank.key} has not said what became of it"}
+    with transaction.atomic(durable=True):
+        waiting = _waiting_payouts(question.transmission_id)
+        moves = [Move(payout=p, to="dlq", reason="outcome_unknown", columns=error) for p in waiting]
+        if moves:
+            states.transition(moves, actor=ACTOR, at=clock.now())

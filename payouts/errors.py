@@ -1,0 +1,82 @@
+"""Every refusal, by its stable code. A code, once published, keeps its meaning."""
+
+from __future__ import annotations
+
+# code: (HTTP status, title). The title is for people, the code for programs.
+REFUSALS: dict[str, tuple[int, str]] = {
+    "malformed_json": (400, "The body is not one JSON document"),
+    "json_too_deep": (400, "The JSON document is nested too deeply"),
+    "duplicate_json_key": (400, "A key stands twice in one JSON object"),
+    "invalid_text": (422, "A text contains characters that are not allowed"),
+    "payload_too_large": (413, "The body is too large"),
+    "unsupported_media_type": (415, "Only application/json is understood"),
+    "method_not_allowed": (405, "This address does not know that method"),
+    "bad_request": (400, "The request cannot be understood"),
+    "unauthenticated": (401, "Who are you?"),
+    "forbidden": (403, "Your role may not do this"),
+    "origin_forbidden": (403, "A merchant pays from its own balance only"),
+    "priority_forbidden": (403, "This priority is for operators"),
+    "self_approval_forbidden": (403, "A second person must approve"),
+    "not_found": (404, "There is no such thing"),
+    "rate_limited": (429, "Too many requests"),
+    "idempotency_key_required": (400, "The Idempotency-Key header is required"),
+    "idempotency_key_invalid": (400, "The Idempotency-Key is 1 to 255 printable ASCII characters"),
+    "idempotency_key_reused": (422, "This Idempotency-Key belongs to another request"),
+    "idempotency_in_progress": (409, "The first request with this key is still running"),
+    "validation_error": (422, "A field is missing or not valid"),
+    "unknown_field": (422, "A field is not known"),
+    "unknown_parameter": (422, "A query parameter is not known"),
+    "parameter_invalid": (422, "A query parameter is not valid"),
+    "amount_invalid": (422, "The amount is not a positive decimal number"),
+    "amount_precision": (422, "The amount has more decimals than its currency"),
+    "amount_out_of_range": (422, "The amount is too large"),
+    "currency_unsupported": (422, "The currency is not known"),
+    "currency_mismatch": (422, "The account is in another currency"),
+    "payout_method_unsupported": (422, "The payout method is not known"),
+    "rail_unsupported": (422, "No bank connection reaches this account with this method and amount"),
+    "beneficiary_not_found": (404, "There is no such beneficiary account"),
+    "beneficiary_mismatch": (422, "The account belongs to another beneficiary"),
+    "beneficiary_not_payable": (422, "The account cannot be paid"),
+    "account_invalid": (422, "The account details are not valid"),
+    "tenant_suspended": (422, "This merchant may not pay out"),
+    "insufficient_funds": (422, "The balance is too low"),
+    "metadata_too_large": (422, "The metadata is too large"),
+    "schedule_in_past": (422, "The scheduled time has passed"),
+    "schedule_invalid": (422, "The scheduled time is not valid"),
+    "deposit_reference_reused": (422, "This reference belongs to another deposit"),
+    "cancel_too_late": (409, "The bank has it: it cannot be cancelled any more"),
+    "not_cancellable": (409, "It cannot be cancelled in this state"),
+    "outcome_unknown": (409, "It may be at the bank: ask again when the bank has answered"),
+    "not_retryable": (409, "It cannot be retried in this state"),
+    "not_approvable": (409, "It does not wait for approval"),
+    "service_unavailable": (503, "A part of the engine does not answer: try again"),
+    "internal_error": (500, "Something broke that should not have"),
+}
+
+
+class PayoutError(Exception):
+    """A request that is refused. Nothing has been changed.
+
+    `detail` may be shown to whoever asked; it never holds an account number or a secret.
+    """
+
+    def __init__(
+        self, code: str, detail: str = "", *, param: str = "", retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail or REFUSALS[code][1]
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    @property
+    def status(self) -> int:
+        return REFUSALS[self.code][0]
+
+    @property
+    def title(self) -> str:
+        return REFUSALS[self.code][1]
+
+
+class IllegalTransition(Exception):
+    """A programming error: code asked for a status change that the table of transitions does not know."""

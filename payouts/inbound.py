@@ -1,0 +1,153 @@
+"""Documents from banks: fetched with a cursor, stored first, then read. Replaying any changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from payouts import banks, crypto, evidence, outcomes
+from payouts.audit import engine
+from payouts.banks import BankLine, InboundDocument, StatusEvent, UnreadableDocument
+from payouts.evidence import Statement
+
+log = logging.getLogger(__name__)
+ACTOR = engine("inbound")
+
+
+def poll_reports() -> int:
+    """Fetch and read what banks have to say. Returns how many documents were new."""
+    fresh = 0
+    for bank in banks.lines():
+        cursor = _lease(bank)
+        if cursor is not None:
+            fresh += _poll(bank, cursor)
+    read_waiting()
+    return fresh
+
+
+def _lease(bank: BankLine) -> str | None:
+    """Take the right to poll a bank for the length of a call; returns its cursor, None if somebody polls."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO bank_connector_state (bank_connector_id, paused, paused_reason, paused_by, report_cursor,"
+            " healthy, health_message) VALUES (%s, false, '', '', '', true, '') ON CONFLICT DO NOTHING",
+            [bank.id],
+        )
+        cursor.execute(
+            "UPDATE bank_connector_state SET report_lease_until ="
+            " clock_timestamp() + make_interval(secs => %s) WHERE bank_connector_id = %s"
+            " AND (report_lease_until IS NULL OR report_lease_until < clock_timestamp()) RETURNING report_cursor",
+            [settings.CALL_DEADLINE_S + 1, bank.id],
+        )
+        row = cursor.fetchone()
+        return row[0] if row else None
+
+
+def _poll(bank: BankLine, cursor_text: str) -> int:
+    """Fetch page after page; documents and the new cursor are committed together, then the lease is given back."""
+    fresh, more = 0, True
+    while more:
+        try:
+            page = banks.fetch_reports(bank, cursor_text)
+        except banks.ConnectorError as error:
+            _finish(bank, cursor_text, healthy=False, message=error.code)
+            return fresh
+        with transaction.atomic(durable=True):
+            for document in page.documents:
+                stored = outcomes.store_document(
+                    bank,
+                    document.body,
+                    document_type=document.document_type,
+                    remote_id=document.remote_id,
+                )
+                fresh += stored is not None
+            _finish(bank, page.cursor, healthy=True, message="")
+        cursor_text, more = page.cursor, page.more
+    return fresh
+
+
+def _finish(bank: BankLine, cursor_text: str, *, healthy: bool, message: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE bank_connector_state SET report_cursor = %s, report_lease_until = NULL, healthy = %s,"
+            " health_message = %s, reports_read_at = clock_timestamp(), checked_at = clock_timestamp()"
+            " WHERE bank_connector_id = %s",
+            [cursor_text, healthy, message, bank.id],
+        )
+
+
+def read_waiting(*, limit: int = 500) -> int:
+    """Read stored documents that nobody has read, oldest first, each in its own transaction."""
+    done = 0
+    while done < limit and _read_next():
+        done += 1
+    return done
+
+
+def _read_next() -> bool:
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id, bank_connector_id, remote_id, document_type, body FROM bank_documents"
+                " WHERE read_at IS NULL ORDER BY received_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return False
+        document_id, connector_id, remote_id, document_type, sealed = row
+        body = crypto.open_sealed(sealed, table="bank_documents", column="body", row=document_id)
+        document = InboundDocument(remote_id=remote_id, document_type=document_type, body=body)
+        error, count = _read(banks.line(connector_id), document_id, document)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE bank_documents SET read_at = clock_timestamp(), error = %s, event_count = %s WHERE id = %s",
+                [error, count, document_id],
+            )
+    return True
+
+
+def _read(bank: BankLine, document_id: UUID, document: InboundDocument) -> tuple[str, int]:
+    """Turn a document into evidence. Returns why it could not be read ("" if it could), and how many events."""
+    try:
+        events = bank.connector.parse_report(document)
+    except UnreadableDocument as unreadable:
+        log.warning("%s sent a document that cannot be read: %s", bank.key, unreadable.code)
+        return str(unreadable), 0
+    statements = statements_of_events(bank, events, source_key=f"document:{document_id}")
+    evidence.record(statements, actor=ACTOR)
+    return "", len(statements)
+
+
+def statements_of_events(
+    bank: BankLine, events: list[StatusEvent], *, source_key: str
+) -> list[Statement]:
+    """One statement per payment; an event about a whole file speaks for each of its attempts."""
+    statements: list[Statement] = []
+    for event in events:
+        references = [event.reference] if event.reference else _references_of(bank, event)
+        for reference in references:
+            plain = StatusEvent(
+                kind=event.kind, reference=reference, code=event.code, detail=event.detail,
+                amount=event.amount if event.reference else None,
+                currency=event.currency if event.reference else "", value_date=event.value_date,
+                bank_reference=event.bank_reference,
+            )  # fmt: skip
+            statements.append(
+                outcomes.statement_of(
+                    bank, plain, source="report", source_key=source_key, position=len(statements)
+                )
+            )
+    return statements
+
+
+def _references_of(bank: BankLine, event: StatusEvent) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT a.reference FROM payout_retry_log a JOIN bank_transmissions t ON t.id = a.transmission_id"
+            " WHERE t.bank_connector_id = %s AND t.reference = %s ORDER BY a.id",
+            [bank.id, event.transmission_reference],
+        )
+        return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,244 @@
+"""What people decide about payouts: approve, cancel, retry; and what time decides: release, expire.
+
+Every verb takes a list of ids and returns one result per id, in order. `tenant_id` None means an operator
+who acts across tenants; otherwise a payout of another tenant is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from payouts import audit, beneficiaries, clock, doorbell, funds, idempotency, money, states
+from payouts.audit import Actor, engine
+from payouts.errors import PayoutError
+from payouts.states import LockedPayout, Move
+
+CANCELLABLE = ("requires_approval", "scheduled", "pending", "failed", "dlq")
+CANCEL_LATER = ("processing", "in_doubt")
+EXTRA_RETRIES = 3  # What a person's retry adds to the budget.
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The verb took effect, or had before."""
+
+    payout_id: UUID
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """Asked for: it follows when the bank's answer allows it."""
+
+    payout_id: UUID
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    payout_id: UUID
+    error: PayoutError
+
+
+Result = Done | Requested | Refused
+Decide = Callable[[LockedPayout], "Result | Move"]
+
+
+def cancel_payouts(
+    ids: Sequence[UUID],
+    *,
+    actor: Actor,
+    reason: str,
+    tenant_id: UUID | None,
+    key: idempotency.KeyUse | None = None,
+) -> list[Result]:
+    """Cancel where no bank can have it; where one may, note the wish: it follows if the bank says no."""
+
+    def decide(payout: LockedPayout) -> Result | Move:
+        if payout.status == "cancelled":
+            return Done(payout.id, payout.status)
+        if payout.status in CANCELLABLE and not payout.live_attempt:
+            return Move(payout=payout, to="cancelled", reason=reason, columns={"cancel_reason": reason})
+        if payout.status in CANCEL_LATER or (payout.status == "dlq" and payout.live_attempt):
+            return Requested(payout.id, payout.status)
+        if payout.status == "rejected":
+            return Refused(payout.id, PayoutError("not_cancellable"))
+        return Refused(payout.id, PayoutError("cancel_too_late"))
+
+    return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
+
+
+def retry_payouts(
+    ids: Sequence[UUID],
+    *,
+    actor: Actor,
+    reason: str,
+    tenant_id: UUID | None,
+    key: idempotency.KeyUse | None = None,
+) -> list[Result]:
+    """Try again what failed: dead ones get a new budget, waiting ones are due at once."""
+
+    def decide(payout: LockedPayout) -> Result | Move:
+        if payout.live_attempt:
+            return Refused(payout.id, PayoutError("outcome_unknown"))
+        if payout.status == "dlq":
+            budget = {"max_retries": payout.retry_count + EXTRA_RETRIES}
+            return Move(payout=payout, to="pending", reason=reason, columns=budget)
+        if payout.status == "failed":
+            return Done(payout.id, payout.status)
+        return Refused(payout.id, PayoutError("not_retryable"))
+
+    return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
+
+
+def approve_payouts(
+    ids: Sequence[UUID],
+    *,
+    actor: Actor,
+    tenant_id: UUID | None,
+    key: idempotency.KeyUse | None = None,
+) -> list[Result]:
+    """Let payouts go that waited for a second person. Never the one who created it."""
+    now = clock.now()
+
+    def decide(payout: LockedPayout) -> Result | Move:
+        if payout.status != "requires_approval":
+            return Refused(payout.id, PayoutError("not_approvable"))
+        if payout.created_by == actor.id:
+            return Refused(payout.id, PayoutError("self_approval_forbidden"))
+        waits = payout.scheduled_at is not None and payout.scheduled_at > now
+        columns = {"approved_by": actor.id, "approved_at": now}
+        return Move(payout=payout, to="scheduled" if waits else "pending", columns=columns)
+
+    return _act(ids, decide, actor=actor, reason="", tenant_id=tenant_id, key=key)
+
+
+def deposit(
+    *,
+    tenant_id: UUID,
+    currency: str,
+    amount: Decimal,
+    reference: str,
+    actor: Actor,
+    key: idempotency.KeyUse | None = None,
+) -> tuple[UUID, bool]:
+    """Credit a merchant with money that reached us. Returns the transfer and whether it is new."""
+    money.check_currency(currency)
+    money.check_precision(amount, currency)
+    with transaction.atomic(durable=True):
+        beneficiaries.ensure_tenants([tenant_id])
+        idempotency.claim(key, resource_id=tenant_id)
+        transfer_id, fresh = funds.deposit(
+            tenant_id=tenant_id, currency=currency, amount=amount, reference=reference
+        )
+        if fresh:
+            data = {"transfer_id": str(transfer_id), "amount": str(amount), "currency": currency}
+            audit.record(
+                [audit.AuditRow(action="ledger.deposit", tenant_id=tenant_id, data=data)], actor=actor
+            )
+    return transfer_id, fresh
+
+
+def _act(
+    ids: Sequence[UUID],
+    decide: Decide,
+    *,
+    actor: Actor,
+    reason: str,
+    tenant_id: UUID | None,
+    key: idempotency.KeyUse | None,
+) -> list[Result]:
+    """Lock, decide each, move together, ring. One transaction; a refused payout is left as it was."""
+    with transaction.atomic(durable=True):
+        idempotency.claim(key, resource_id=ids[0])
+        locked = states.lock_payouts(ids, tenant_id=tenant_id)
+        verdicts = {payout.id: decide(payout) for payout in locked.values()}
+        moves = [verdict for verdict in verdicts.values() if isinstance(verdict, Move)]
+        if moves:
+            states.transition(moves, actor=actor, at=clock.now())
+        _wish([locked[v.payout_id] for v in verdicts.values() if isinstance(v, Requested)], actor, reason)
+        _hasten([locked[v.payout_id] for v in verdicts.values() if isinstance(v, Done)], actor, reason)
+        doorbell.ring("dispatch")
+    results: list[Result] = []
+    for payout_id in ids:
+        verdict = verdicts.get(payout_id)
+        if verdict is None:
+            results.append(Refused(payout_id, PayoutError("not_found")))
+        elif isinstance(verdict, Move):
+            results.append(Done(payout_id, verdict.to))
+        else:
+            results.append(verdict)
+    return results
+
+
+def _wish(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:
+    """Note that a cancellation was asked for; `evidence` honours it when the attempt is finally refused."""
+    fresh = [payout for payout in payouts if not payout.cancel_requested]
+    if not fresh:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE payouts SET cancel_requested_at = clock_timestamp(), cancel_reason = %s WHERE id = ANY(%s)",
+            [reason, [payout.id for payout in fresh]],
+        )
+    states.note(fresh, "payout.cancel_requested", actor=actor, reason=reason)
+
+
+def _hasten(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:
+    """A retry of a waiting payout makes it due at once."""
+    waiting = [payout for payout in payouts if payout.status == "failed"]
+    if not waiting:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE payouts SET next_retry_at = clock_timestamp() WHERE id = ANY(%s)",
+            [[payout.id for payout in waiting]],
+        )
+    states.note(waiting, "payout.retry_requested", actor=actor, reason=reason)
+
+
+def release_scheduled(*, limit: int = 1000) -> int:
+    """Make payouts pending whose time has come. Returns how many."""
+    now = clock.now()
+    return _move_by_time(
+        "SELECT id FROM payouts WHERE status = 'scheduled' AND scheduled_at <= %s"
+        " ORDER BY scheduled_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED",
+        [now, limit],
+        to="pending",
+        now=now,
+        part="schedule",
+    )
+
+
+def expire_payouts(*, limit: int = 1000) -> int:
+    """Cancel payouts whose hold expired before any attempt existed. Returns how many."""
+    now = clock.now()
+    return _move_by_time(
+        "SELECT p.id FROM payouts p JOIN payout_holds h ON h.payout_id = p.id"
+        " WHERE h.status = 'active' AND h.expires_at <= %s"
+        " AND p.status IN ('requires_approval', 'scheduled', 'pending')"
+        " AND NOT EXISTS (SELECT FROM payout_retry_log a WHERE a.payout_id = p.id)"
+        " ORDER BY p.id LIMIT %s FOR NO KEY UPDATE OF p SKIP LOCKED",
+        [now, limit],
+        to="cancelled",
+        now=now,
+        part="expiry",
+    )
+
+
+def _move_by_time(sql: str, params: list[object], *, to: str, now: datetime, part: str) -> int:
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            ids = [row[0] for row in cursor.fetchall()]
+        if ids:
+            moves = [Move(payout=p, to=to) for p in states.lock_payouts(ids).values()]
+            states.transition(moves, actor=engine(part), at=now)
+            doorbell.ring("dispatch")
+    return len(ids)

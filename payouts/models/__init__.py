@@ -1,0 +1,46 @@
+"""The tables, by subject. No verbs live here: rows are changed by the modules that own them."""
+
+from payouts.models.bank import (
+    AttemptState,
+    BankConnector,
+    BankConnectorState,
+    BankDocument,
+    BankEvidence,
+    BankSequence,
+    BankTransmission,
+    PayoutAttempt,
+    TransmissionState,
+)
+from payouts.models.batch import PayoutBatch, PayoutBatchItem
+from payouts.models.journal import IdempotencyKey, PayoutAlert, PayoutAuditLog, RoutingDecision, SandboxClock
+from payouts.models.party import Beneficiary, BeneficiaryAccount, Tenant
+from payouts.models.payout import HoldStatus, Payout, PayoutHold, Priority, Status
+from payouts.models.sla import PayoutSlaRule
+
+__all__ = [
+    "AttemptState",
+    "BankConnector",
+    "BankConnectorState",
+    "BankDocument",
+    "BankEvidence",
+    "BankSequence",
+    "BankTransmission",
+    "Beneficiary",
+    "BeneficiaryAccount",
+    "HoldStatus",
+    "IdempotencyKey",
+    "Payout",
+    "PayoutAlert",
+    "PayoutAttempt",
+    "PayoutAuditLog",
+    "PayoutBatch",
+    "PayoutBatchItem",
+    "PayoutHold",
+    "PayoutSlaRule",
+    "Priority",
+    "RoutingDecision",
+    "SandboxClock",
+    "Status",
+    "Tenant",
+    "TransmissionState",
+]

@@ -1,0 +1,105 @@
+"""The poller finds what no doorbell announced, and does the work itself while the broker is away.
+
+Every WORKER_POLL_INTERVAL_MS it looks for due payouts, lost leases and open questions; every REPORT_POLL_S
+for what banks report. In the sandbox it also lets business time follow the bank simulator's clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import Error, connection
+
+from payouts import banks, clock, dispatch, doorbell, doubt, inbound, lifecycle
+
+log = logging.getLogger(__name__)
+TICK_S = 0.2
+
+
+@dataclass(slots=True)
+class Duty:
+    """Something done every `interval_s` seconds."""
+
+    name: str
+    interval_s: float
+    act: Callable[[], object]
+    next_at: float = 0.0
+
+
+def duties() -> list[Duty]:
+    poll_s = settings.WORKER_POLL_INTERVAL_MS / 1000
+    found = [
+        Duty("schedule", min(poll_s, 1.0), lifecycle.release_scheduled),
+        Duty("dispatch", poll_s, _dispatch),
+        Duty("resolve", min(poll_s, settings.INQUIRY_FIRST_S), _resolve),
+        Duty("reports", settings.REPORT_POLL_S, _reports),
+    ]
+    if settings.SANDBOX:
+        found.append(Duty("clock", 0.4, follow_simulator_clock))
+    return found
+
+
+def run(stopped: Callable[[], bool]) -> None:
+    """Do every duty when it is due, until told to stop. A duty that fails is tried again at its next turn."""
+    todo = duties()
+    while not stopped():
+        for duty in todo:
+            if time.monotonic() >= duty.next_at and not stopped():
+                _do(duty)
+        time.sleep(TICK_S)
+
+
+def _do(duty: Duty) -> None:
+    try:
+        duty.act()
+    except Error as error:
+        log.warning("%s: the database does not answer (%s)", duty.name, type(error).__name__)
+        connection.close()
+    except Exception:
+        log.exception("%s failed", duty.name)
+    duty.next_at = time.monotonic() + duty.interval_s
+
+
+def _dispatch() -> None:
+    if _exists(
+        "SELECT 1 FROM v_payouts_ready_for_processing UNION ALL SELECT 1 FROM v_payouts_retry_queue LIMIT 1"
+    ):
+        _ring_or("dispatch", dispatch.dispatch_due)
+
+
+def _resolve() -> None:
+    if _exists(
+        "SELECT 1 FROM bank_transmissions WHERE state = 'in_doubt' AND next_inquiry_at <= clock_timestamp()"
+        " UNION ALL SELECT 1 FROM bank_transmissions WHERE state IN ('claimed', 'prepared', 'sending')"
+        " AND lease_until < clock_timestamp() LIMIT 1"
+    ):
+        _ring_or("resolve", lambda: doubt.recover_expired() + doubt.resolve_in_doubt())
+
+
+def _reports() -> None:
+    _ring_or("reports", inbound.poll_reports)
+
+
+def _ring_or(queue: str, act: Callable[[], object]) -> None:
+    """Ring; when nobody can hear it, do it here."""
+    if not doorbell.ring_now(queue):
+        act()
+
+
+def _exists(sql: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone() is not None
+
+
+def follow_simulator_clock() -> None:
+    """Business time runs as far ahead as the bank's does."""
+    try:
+        offset = banks.sandbox_clock_offset()
+    except banks.ConnectorError:
+        return  # The simulator is being restarted: the last offset stands.
+    clock.follow(offset)

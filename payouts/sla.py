@@ -1,0 +1,141 @@
+"""Dates in banking days: pure arithmetic, the rule and the moment are passed in.
+
+Calendars come from the `holidays` package: XFED (Federal Reserve; a holiday on a Saturday does not close
+the Friday before), XECB (TARGET) and GB-ENG. "" is a calendar without closed days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import holidays
+
+
+class Rule(Protocol):
+    """What is read of a row of payout_sla_rules."""
+
+    id: UUID
+    bank_connector_id: UUID | None
+    rail: str | None
+    country: str | None
+    priority: str | None
+    cutoff_time: time | None
+    time_zone: str
+    calendar: str
+    processing_days: int
+    settlement_days: int
+    target_seconds: int | None
+    base_fee: Decimal
+    percentage_fee: Decimal
+    effective_from: date | None
+    effective_until: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What is promised: by rule, on a date (local to the rule), at the latest at a moment (UTC), at what cost."""
+
+    rule_id: UUID | None
+    target_date: date
+    target_at: datetime
+    fee: Decimal
+
+
+@lru_cache(maxsize=16)
+def _closed_days(calendar: str) -> Any:
+    if calendar == "GB-ENG":
+        return holidays.country_holidays("GB", subdiv="ENG")
+    return holidays.financial_holidays(calendar)
+
+
+def is_banking_day(day: date, calendar: str) -> bool:
+    """Whether the calendar's system settles on that day."""
+    if not calendar:
+        return True
+    return day.weekday() < 5 and day not in _closed_days(calendar)
+
+
+def add_banking_days(day: date, count: int, calendar: str) -> date:
+    """The `count`-th banking day after `day`; 0 gives `day` itself or the next banking day."""
+    while not is_banking_day(day, calendar):
+        day += timedelta(days=1)
+    for _ in range(count):
+        day += timedelta(days=1)
+        while not is_banking_day(day, calendar):
+            day += timedelta(days=1)
+    return day
+
+
+def first_processing_day(moment: datetime, *, calendar: str, time_zone: str, cutoff: time | None) -> date:
+    """The banking day on which something accepted at `moment` is processed: after the cut-off, the next."""
+    local = moment.astimezone(ZoneInfo(time_zone))
+    day = local.date()
+    if is_banking_day(day, calendar) and cutoff is not None and local.time() >= cutoff:
+        day += timedelta(days=1)
+    return add_banking_days(day, 0, calendar)
+
+
+def most_specific(
+    rules: Iterable[Rule], *, connector_id: UUID, rail: str, countries: Iterable[str], priority: str, on: date
+) -> Rule | None:
+    """The rule that fits best: connector before rail before country before priority."""
+    places = set(countries)
+
+    def fits(rule: Rule) -> bool:
+        return (
+            rule.bank_connector_id in (None, connector_id)
+            and rule.rail in (None, rail)
+            and (rule.country is None or rule.country in places)
+            and rule.priority in (None, priority)
+            and (rule.effective_from is None or rule.effective_from <= on)
+            and (rule.effective_until is None or on < rule.effective_until)
+        )
+
+    def rank(rule: Rule) -> tuple[bool, bool, bool, bool, str]:
+        return (
+            rule.bank_connector_id is not None,
+            rule.rail is not None,
+            rule.country is not None,
+            rule.priority is not None,
+            str(rule.id),  # A stable choice between rules that say the same.
+        )
+
+    return max(filter(fits, rules), key=rank, default=None)
+
+
+def promise(rule: Rule | None, *, amount: Decimal, accepted_at: datetime, decimals: int) -> Promise:
+    """What a rule promises for something accepted at `accepted_at`. Without a rule: three weekdays, no fee."""
+    if rule is None:
+        day = add_banking_days(accepted_at.date(), 3, "XECB")
+        return Promise(rule_id=None, target_date=day, target_at=_end_of(day, "UTC"), fee=Decimal(0))
+    fee = round(rule.base_fee + amount * rule.percentage_fee, decimals)  # Our own cost, not the merchant's money.
+    if rule.target_seconds is not None:
+        moment = accepted_at + timedelta(seconds=rule.target_seconds)
+        local_day = moment.astimezone(ZoneInfo(rule.time_zone)).date()
+        return Promise(rule_id=rule.id, target_date=local_day, target_at=moment, fee=fee)
+    start = first_processing_day(
+        accepted_at, calendar=rule.calendar, time_zone=rule.time_zone, cutoff=rule.cutoff_time
+    )
+    day = add_banking_days(start, rule.processing_days + rule.settlement_days, rule.calendar)
+    return Promise(rule_id=rule.id, target_date=day, target_at=_end_of(day, rule.time_zone), fee=fee)
+
+
+def next_cutoff(rule: Rule | None, moment: datetime) -> datetime:
+    """When collecting for `rule` ends next: its cut-off on its next banking day (17:00 UTC without a rule)."""
+    zone = ZoneInfo(rule.time_zone if rule else "UTC")
+    calendar = rule.calendar if rule else "XECB"
+    cutoff = (rule.cutoff_time if rule else None) or time(17, 0)
+    day = first_processing_day(moment, calendar=calendar, time_zone=str(zone), cutoff=cutoff)
+    return datetime.combine(day, cutoff, tzinfo=zone).astimezone(ZoneInfo("UTC"))
+
+
+def _end_of(day: date, time_zone: str) -> datetime:
+    midnight = datetime.combine(day + timedelta(days=1), time(0), tzinfo=ZoneInfo(time_zone))
+    return midnight.astimezone(ZoneInfo("UTC"))

@@ -1,0 +1,69 @@
+"""Celery's side of the doorbell: thin wrappers around verbs. The only module that speaks Celery.
+
+A task carries no data: it says "look now", and the rows say what is to be done.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import current_app, shared_task
+from celery.signals import worker_ready
+from django.conf import settings
+
+from payouts import alerts, dispatch, doorbell, doubt, inbound, lifecycle
+
+QUEUES = {
+    "dispatch": "payouts.tasks.dispatch_due",
+    "resolve": "payouts.tasks.resolve_in_doubt",
+    "reports": "payouts.tasks.poll_reports",
+}
+
+
+def install_ringer() -> None:
+    """Let doorbells ring through Celery."""
+    doorbell.install(_ring)
+
+
+def _ring(queue: str, delay_s: float) -> None:
+    current_app.send_task(QUEUES[queue], countdown=delay_s or None, retry=False)
+
+
+@worker_ready.connect
+def note_worker(**_: Any) -> None:
+    """Leave the pid where `/readyz` looks, and catch up on what was due while no worker ran."""
+    settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
+    (settings.STATE_DIR / "worker.pid").write_text(str(os.getpid()))
+    for queue in QUEUES:
+        doorbell.ring_now(queue)
+
+
+@shared_task(name="payouts.tasks.dispatch_due")
+def dispatch_due() -> int:
+    return dispatch.dispatch_due()
+
+
+@shared_task(name="payouts.tasks.resolve_in_doubt")
+def resolve_in_doubt() -> int:
+    return doubt.recover_expired() + doubt.resolve_in_doubt()
+
+
+@shared_task(name="payouts.tasks.poll_reports")
+def poll_reports() -> int:
+    return inbound.poll_reports()
+
+
+@shared_task(name="payouts.tasks.expire_payouts")
+def expire_payouts() -> int:
+    return lifecycle.expire_payouts()
+
+
+@shared_task(name="payouts.tasks.sweep_alerts")
+def sweep_alerts() -> int:
+    return alerts.sweep(*(name for name in alerts.RULES if name != "sla_violation"))
+
+
+@shared_task(name="payouts.tasks.sweep_sla")
+def sweep_sla() -> int:
+    return alerts.sweep("sla_violation")

@@ -1,0 +1,85 @@
+"""Makes plain `pytest` work in a checkout: brings both servers along and sets what settings need.
+
+Loaded by `-p` in pyproject.toml, so that it acts before pytest-django reads the settings. The
+controller of a parallel run starts the servers once; its workers inherit the URLs.
+
+* DATABASE_URL and REDIS_URL, where set, are used instead; the role needs CREATEDB.
+* FIXTURES_DIR (default ../shared/fixtures) holds sample files for tests marked `fixtures`. Where
+  it is absent they do not run, and the summary says how many; REQUIRE_FIXTURES=1 makes that fail.
+* REQUIRE_ALL=1: a skipped test fails the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from payouts_project import embedded, sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES_DIR = Path(os.environ.get("FIXTURES_DIR", ROOT.parent / "shared" / "fixtures"))
+NO_FIXTURES = "no sample files: FIXTURES_DIR is not there"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, args: list[str]
+) -> Generator[None, object, object]:
+    """A wrapper runs before every plain implementation, pytest-django's too."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and not {"-h", "--help", "--version"} & set(args):
+        stack = contextlib.ExitStack()
+        early_config.add_cleanup(stack.close)
+        state, urls = stack.enter_context(embedded.temporary("payouts-tests-", durable=False))
+        for name, value in {**sandbox.test_environment(state), **urls}.items():
+            os.environ.setdefault(name, value)
+    return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not FIXTURES_DIR.is_dir():
+        for item in items:
+            if item.get_closest_marker("fixtures"):
+                item.add_marker(pytest.mark.skip(reason=NO_FIXTURES))
+
+
+@pytest.fixture(scope="session")
+def fixtures_dir() -> Path:
+    """For tests marked `fixtures`."""
+    return FIXTURES_DIR
+
+
+def _skips(config: pytest.Config) -> list[pytest.TestReport]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return list(reporter.stats.get("skipped", ())) if reporter else []
+
+
+def _without_fixtures(config: pytest.Config) -> int:
+    return sum(NO_FIXTURES in str(report.longrepr) for report in _skips(config))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Decided by whoever collects all reports; a worker of a parallel run leaves it to it."""
+    if hasattr(session.config, "workerinput") or exitstatus != pytest.ExitCode.OK:
+        return
+    strict = os.environ.get("REQUIRE_ALL") == "1" and _skips(session.config)
+    absent = os.environ.get("REQUIRE_FIXTURES") == "1" and not FIXTURES_DIR.is_dir()
+    if strict or absent:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if count := _without_fixtures(config):
+        terminalreporter.write_line(
+            f"{count} tests did not run: {FIXTURES_DIR} is not there (FIXTURES_DIR)", yellow=True
+        )
+    if os.environ.get("REQUIRE_FIXTURES") == "1" and not FIXTURES_DIR.is_dir():
+        terminalreporter.write_line("fixtures are required: the run fails", red=True)
+    if os.environ.get("REQUIRE_ALL") == "1" and _skips(config):
+        terminalreporter.write_line("every test is required: skips fail the run", red=True)

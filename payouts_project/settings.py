@@ -1,0 +1,225 @@
+"""All settings, from the environment. A missing or wrong one stops the start with its name.
+
+`./dev up` sets everything for the sandbox; README.md has the table of names, defaults and meanings.
+Durations are in seconds unless the name says otherwise; amounts are decimal text per currency.
+"""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from payouts_project import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEMO_PASSWORD = env.text("DEMO_PASSWORD", "")  # of the sandbox logins; made by `./dev up`
+STATE_DIR = Path(env.text("STATE_DIR", str(BASE_DIR / ".state")))
+
+# --- Where we are ---------------------------------------------------------------------------------
+SANDBOX = env.flag("SANDBOX", default=False)
+DEBUG = env.flag("DEBUG", default=False)
+SECRET_KEY = env.text("SECRET_KEY")
+ALLOWED_HOSTS = env.text("ALLOWED_HOSTS", "*" if SANDBOX else "").split(",")
+PORT = env.whole("PORT", 8000)
+
+# --- Identity (DESIGN: believed only behind a switch) ----------------------------------------------
+TRUST_GATEWAY_HEADERS = env.flag("TRUST_GATEWAY_HEADERS", default=False)
+GATEWAY_SECRET = env.text("GATEWAY_SECRET", "")
+GATEWAY_SIGNATURE_MAX_AGE_S = 60
+if TRUST_GATEWAY_HEADERS and not SANDBOX and not GATEWAY_SECRET:
+    raise ImproperlyConfigured(
+        "TRUST_GATEWAY_HEADERS=1 outside the sandbox needs GATEWAY_SECRET: anyone could claim any role"
+    )
+
+# --- Secrets ----------------------------------------------------------------------------------------
+# "kid:base64 of 32 bytes", comma separated; the first one encrypts, all of them decrypt.
+ENCRYPTION_KEYS = env.text("ENCRYPTION_KEYS")
+BLIND_INDEX_KEY = env.text("BLIND_INDEX_KEY")  # base64 of 32 bytes; looks accounts up without opening them
+
+# --- Databases ----------------------------------------------------------------------------------------
+DATABASES = {"default": env.database(env.text("DATABASE_URL"))}
+REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOCK_TIMEOUT_MS = env.whole("LOCK_TIMEOUT_MS", 3000)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_connect_timeout": 0.2, "socket_timeout": 0.2},
+    }
+}
+IDEMPOTENCY_CACHE_TTL = env.whole("IDEMPOTENCY_CACHE_TTL", 24 * 3600, minimum=0)
+
+# --- Worker (the specification's five) ---------------------------------------------------------------
+WORKER_POLL_INTERVAL_MS = env.whole("WORKER_POLL_INTERVAL_MS", 5000)
+WORKER_BATCH_SIZE = env.whole("WORKER_BATCH_SIZE", 10)
+WORKER_CONCURRENCY = env.whole("WORKER_CONCURRENCY", 5)
+WORKER_ENABLE_PRIORITY = env.flag("WORKER_ENABLE_PRIORITY", default=True)
+WORKER_ENABLE_SLA_MONITORING = env.flag("WORKER_ENABLE_SLA_MONITORING", default=True)
+
+# --- Telling a bank -----------------------------------------------------------------------------------
+BANK_SIMULATOR_PORT = env.whole("BANK_SIMULATOR_PORT", 9900)
+BANK_URL = env.text("BANK_URL", f"http://127.0.0.1:{BANK_SIMULATOR_PORT}")
+BANK_URLS = {  # per rail, e.g. BANK_URL_SEPA
+    name.removeprefix("BANK_URL_").lower(): value
+    for name, value in os.environ.items()
+    if name.startswith("BANK_URL_")
+}
+BANK_API_KEY = env.text("BANK_SIMULATOR_API_KEY", "sandbox-bank-key")  # what demo connectors are given
+CALL_DEADLINE_S = env.number("CALL_DEADLINE_S", 30, minimum=0.1)
+LEASE_S = env.number("LEASE_S", 90, minimum=1)
+if LEASE_S <= CALL_DEADLINE_S + 1:
+    raise ImproperlyConfigured("LEASE_S must be more than CALL_DEADLINE_S + 1: a lease covers a whole call")
+FILE_WINDOW_SECONDS = env.number("FILE_WINDOW_SECONDS", 900)
+RETRY_BASE_S = env.number("RETRY_BASE_S", 60, minimum=0.05)
+RETRY_FACTOR = env.number("RETRY_FACTOR", 2 if SANDBOX else 4, minimum=1)
+RETRY_CAP_S = env.number("RETRY_CAP_S", 10 if SANDBOX else 6 * 3600, minimum=0.05)
+INQUIRY_FIRST_S = env.number("INQUIRY_FIRST_S", 5, minimum=0.05)
+INQUIRY_HORIZON_S = env.number("INQUIRY_HORIZON_S", 120 if SANDBOX else 72 * 3600, minimum=1)
+REPORT_POLL_S = env.number("REPORT_POLL_S", 60, minimum=0.05)
+
+# --- People ---------------------------------------------------------------------------------------------
+APPROVAL_LIMITS = {  # Above this a second person must approve; a tenant's settings may say otherwise.
+    currency: Decimal(limit)
+    for currency, limit in (
+        pair.split(":") for pair in env.text("APPROVAL_LIMITS", "*:10000,XOF:5000000").split(",")
+    )
+}
+PAYOUT_HORIZON_DAYS = 366  # How far ahead `scheduledAt` may lie.
+
+# --- Requests ---------------------------------------------------------------------------------------------
+MAX_BODY_BYTES = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+LIST_LIMIT_MAX = 200
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_celery_beat",
+    "django_prometheus",
+    "payouts_project",
+    "ledger",
+    "payouts",
+    "ops",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "payouts.api.requests.RequestMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+ROOT_URLCONF = "payouts_project.urls"
+WSGI_APPLICATION = "payouts_project.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["payouts.api.auth.GatewayAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["payouts.api.auth.RolePermission"],
+    "DEFAULT_PARSER_CLASSES": ["payouts.api.requests.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "payouts.api.problems.to_response",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Payouts engine",
+    "DESCRIPTION": "Money out, exactly once.",
+    "VERSION": "2025-11-13",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["payouts.api.auth.OpenInSandbox"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- Celery: a doorbell, never the record ---------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False  # A lost ring costs one poll; a doubled one costs nothing.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 0.5,
+    "socket_timeout": 5,
+    "visibility_timeout": 300,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+CELERY_TASK_DEFAULT_QUEUE = "payouts"
+CELERY_BEAT_SCHEDULE = {
+    "expire-payouts": {"task": "payouts.tasks.expire_payouts", "schedule": 60.0},
+    "sweep-alerts": {"task": "payouts.tasks.sweep_alerts", "schedule": 60.0},
+}
+if WORKER_ENABLE_SLA_MONITORING:
+    CELERY_BEAT_SCHEDULE["sweep-sla"] = {"task": "payouts.tasks.sweep_sla", "schedule": 300.0}
+
+# --- Pages, time, logs -----------------------------------------------------------------------------------
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = not SANDBOX
+CSRF_COOKIE_SECURE = not SANDBOX
+PROMETHEUS_EXPORT_MIGRATIONS = False
+UNFOLD = {
+    "SITE_TITLE": "Payouts",
+    "SITE_HEADER": "Payouts workbench",
+    "SITE_SYMBOL": "payments",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "ops.admin.environment_badge",
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+}

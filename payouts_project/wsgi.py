@@ -1,0 +1,9 @@
+"""The door that gunicorn opens."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "payouts_project.settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,177 @@
+"""Instructions to pay, and a stub of a bank that gives canned answers over real HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import UUID
+
+from connectors.base import (
+    AccountDetails,
+    ConnectorConfig,
+    DrawnNumbers,
+    PayoutInstruction,
+    Prepared,
+    Transmission,
+)
+
+IBAN = "DE89370400440532013000"
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "sepa": {
+        "bank": "default",
+        "debtor_name": "Molam Payouts SAS",
+        "debtor_iban": "FR1420041010050500013M02606",
+        "debtor_bic": "PSSTFRPPXXX",
+    },
+    "ach": {
+        "bank": "default",
+        "immediate_destination": "021000021",
+        "immediate_destination_name": "Simulated Bank",
+        "immediate_origin": "1234567890",
+        "origin_count": 2,
+        "immediate_origin_name": "Molam Payouts",
+        "company_name": "Molam Payouts",
+        "company_id": "1123456789",
+        "odfi_routing": "02100002",
+    },
+}
+NUMBERS = DrawnNumbers(
+    file_number=0, first_trace=1, created_at=datetime(2026, 11, 24, 9, 30, 15, 999, tzinfo=UTC)
+)
+MONDAY = date(2026, 11, 30)
+
+
+def config(driver: str, base_url: str = "http://127.0.0.1:1", **options: Any) -> ConnectorConfig:
+    """A configured bank of a driver; `options` replace the usual ones (None removes one)."""
+    merged = {**OPTIONS[driver], **options}
+    return ConnectorConfig(
+        name="default",
+        rail=driver,
+        base_url=base_url,
+        call_deadline_s=2.0,
+        options={name: value for name, value in merged.items() if value is not None},
+        credentials={"api_key": "sandbox-bank-key"},
+    )
+
+
+def account(driver: str, **changes: Any) -> AccountDetails:
+    """An account that the rail of `driver` can pay."""
+    plain: dict[str, Any] = {
+        "sepa": {
+            "type": "iban",
+            "country": "DE",
+            "currency": "EUR",
+            "details": {"iban": IBAN},
+        },
+        "ach": {
+            "type": "us_bank",
+            "country": "US",
+            "currency": "USD",
+            "details": {
+                "routing_number": "021000021",
+                "account_number": "123456789012",
+                "account_type": "checking",
+            },
+        },
+    }[driver]
+    holder = {"holder_name": "Awa Ndiaye", "holder_type": "user"}
+    return AccountDetails(**{**holder, **plain, **changes})
+
+
+def instruction(driver: str, number: int = 1, **changes: Any) -> PayoutInstruction:
+    """The `number`th payout of a driver: 10.01, 10.02 and so on."""
+    reference = f"A{number:029d}" if driver == "sepa" else f"{number:015d}"
+    to = changes.pop("account", None) or account(driver)
+    plain: dict[str, Any] = {
+        "payout_id": UUID(int=number, version=4),
+        "reference": reference,
+        "amount": Decimal("10.00") + Decimal(number).scaleb(-2),
+        "currency": to.currency,
+        "description": f"Invoice {number}",
+        "execution_date": MONDAY,
+    }
+    return PayoutInstruction(account=to, **{**plain, **changes})
+
+
+def transmission(prepared: Prepared, *references: str) -> Transmission:
+    """What the engine stores of a prepared file."""
+    return Transmission(
+        reference=prepared.reference,
+        body=prepared.body,
+        content_type=prepared.content_type,
+        instruction_references=references,
+    )
+
+
+@dataclass
+class Canned:
+    """An answer to give."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def canned_json(value: Any, status: int = 200, **headers: str) -> Canned:
+    """A JSON answer."""
+    return Canned(status=status, body=json.dumps(value).encode(), headers=headers)
+
+
+@dataclass
+class Asked:
+    """A request that the stub was asked."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class BankStub:
+    """Gives the same answer to everything and remembers what it was asked."""
+
+    answer: Canned
+    asked: list[Asked] = field(default_factory=list)
+    url: str = ""
+
+
+@contextlib.contextmanager
+def bank_stub(answer: Canned) -> Iterator[BankStub]:
+    """Run a stub on a free port for the length of a `with` block."""
+    stub = BankStub(answer)
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            stub.asked.append(Asked(self.command, self.path, dict(self.headers), body))
+            self.send_response(stub.answer.status)
+            self.send_header("Content-Type", stub.answer.content_type)
+            self.send_header("Content-Length", str(len(stub.answer.body)))
+            for name, value in stub.answer.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(stub.answer.body)
+
+        do_GET = do_POST = _serve
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    stub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,71 @@
+"""What tests share: a real bank simulator, configured banks, a merchant with money, and a way to let time pass."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+
+from tests import world
+from tests.world import World
+
+
+@pytest.fixture(scope="session")
+def bank_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The bank simulator, over real HTTP, one for each test process."""
+    from connectors.bank_simulator.__main__ import build, serve
+
+    state: Path = tmp_path_factory.mktemp("bank")
+    server = build(port=0, state_dir=state, api_key=world.BANK_KEY)
+    thread = threading.Thread(target=serve, args=(server,), daemon=True)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join(10)
+
+
+@pytest.fixture
+def bank(bank_server: int, settings: Any) -> Iterator[world.Bank]:
+    """The simulator's control API; faults are healed before and after."""
+    settings.BANK_URL = f"http://127.0.0.1:{bank_server}"
+    settings.BANK_URLS = {}
+    settings.BANK_API_KEY = world.BANK_KEY
+    control = world.Bank(bank_server)
+    control.heal()
+    yield control
+    control.heal()
+
+
+@pytest.fixture
+def sandbox(db: None, bank: world.Bank) -> World:
+    """Banks, a merchant with money in two currencies and a beneficiary on each rail, in a test transaction."""
+    return world.build(bank)
+
+
+@pytest.fixture
+def real_sandbox(transactional_db: None, bank: world.Bank) -> Iterator[World]:
+    """The same with real commits, for races and for what happens on commit."""
+    yield world.build(bank)
+    cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _truncation_may_pass(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Append-only tables refuse TRUNCATE; only the clean-up after a test with real commits may do it."""
+    if "transactional_db" not in request.fixturenames:
+        yield
+        return
+    operations = connection.ops
+    flush = operations.execute_sql_flush
+
+    def execute_sql_flush(sql_list: list[str]) -> None:
+        flush(["SET session_replication_role = replica", *sql_list, "SET session_replication_role = origin"])
+
+    operations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign]
+    request.addfinalizer(lambda: setattr(operations, "execute_sql_flush", flush))
+    yield

@@ -1,0 +1,181 @@
+"""A small world for tests: a bank, a merchant, people to pay; and the engine's own steps, called by hand."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from payouts import (
+    beneficiaries,
+    creation,
+    dispatch,
+    doubt,
+    idempotency,
+    inbound,
+    lifecycle,
+    poller,
+)
+from payouts.admission import PayoutRequest
+from payouts.audit import Actor
+from payouts.models import Payout, PayoutAttempt, PayoutSlaRule
+
+BANK_KEY = "only-for-tests"
+IBAN = "DE89370400440532013000"
+US_ACCOUNT = {"routing_number": "021000021", "account_number": "123456789012", "account_type": "checking"}
+
+
+class Bank:
+    """The simulator's control API, as anybody could use it."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def fault(self, fault: str, **options: Any) -> None:
+        self.call("POST", "/_sim/faults", {"fault": fault, **options})
+
+    def faults(self) -> list[dict[str, Any]]:
+        listed: Any = self.call("GET", "/_sim/faults")
+        return listed if isinstance(listed, list) else listed["faults"]
+
+    def heal(self) -> None:
+        self.call("DELETE", "/_sim/faults")
+
+    def advance(self, *, days: float = 0, seconds: float = 0) -> None:
+        self.call("POST", "/_sim/clock", {"advance_seconds": days * 86400 + seconds})
+
+    def records(self, payout_id: UUID | str) -> list[dict[str, Any]]:
+        """What the bank booked, refused and returned for a payout."""
+        return [r for r in self.call("GET", "/_sim/records") if r["payout_id"] == str(payout_id)]
+
+
+@dataclass
+class World:
+    """A merchant with money and people to pay, and what the processes would do."""
+
+    bank: Bank
+    tenant_id: UUID
+    merchant: Actor
+    operator: Actor
+    accounts: dict[str, tuple[UUID, UUID]] = field(default_factory=dict)
+
+    def request(self, kind: str = "iban", amount: str = "100.00", **changes: Any) -> PayoutRequest:
+        beneficiary_id, account_id = self.accounts[kind]
+        values: dict[str, Any] = {
+            "tenant_id": self.tenant_id, "external_id": str(uuid4()), "fingerprint": b"one",
+            "origin_module": "connect", "origin_entity_type": "merchant", "origin_entity_id": self.tenant_id,
+            "beneficiary_type": "user", "beneficiary_id": beneficiary_id, "beneficiary_account_id": account_id,
+            "amount": Decimal(amount), "currency": "USD" if kind == "us_bank" else "EUR",
+            "payout_method": "bank_transfer", "description": "Weekly settlement",
+        }  # fmt: skip
+        return PayoutRequest(**{**values, **changes})
+
+    def create(self, kind: str = "iban", amount: str = "100.00", **changes: Any) -> Payout:
+        result = creation.create_payouts([self.request(kind, amount, **changes)], actor=self.merchant)[0]
+        assert isinstance(result, creation.Created), result
+        return Payout.objects.get(pk=result.payout_id)
+
+    def pay_to(self, name: str, **details: str) -> None:
+        """Add somebody to pay under a name of the test's own."""
+        kind = "iban" if "iban" in details else "us_bank"
+        wish = beneficiaries.NewBeneficiary(
+            tenant_id=self.tenant_id, name="Anna Schmidt", beneficiary_type="user",
+            country="DE" if kind == "iban" else "US", account_type=kind,
+            currency="EUR" if kind == "iban" else "USD", details=details,
+        )  # fmt: skip
+        made, _ = beneficiaries.create_beneficiary(wish, actor=self.merchant, key=None)
+        self.accounts[name] = (made.id, made.accounts.all()[0].id)
+
+    def work(self) -> None:
+        """One round of everything that worker and poller do."""
+        poller.follow_simulator_clock()
+        lifecycle.release_scheduled()
+        dispatch.dispatch_due()
+        doubt.recover_expired()
+        doubt.resolve_in_doubt()
+        inbound.poll_reports()
+
+    def work_until(self, done: Callable[[], bool], *, seconds: float = 15) -> None:
+        """Rounds until something is true."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, "it did not come to pass"
+            self.work()
+            time.sleep(0.05)
+
+    def status(self, payout: Payout) -> str:
+        return Payout.objects.values_list("status", flat=True).get(pk=payout.pk)
+
+    def reach(self, payout: Payout, *statuses: str, seconds: float = 15) -> Payout:
+        """Work until the payout has one of these statuses."""
+        self.work_until(lambda: self.status(payout) in statuses, seconds=seconds)
+        return Payout.objects.get(pk=payout.pk)
+
+    def settle(self, payout: Payout, *, seconds: float = 25) -> Payout:
+        """Work, moving the bank's clock on, until the payout is settled."""
+        self.reach(payout, "sent", "settled", seconds=seconds)
+        for _ in range(8):
+            if self.status(payout) == "settled":
+                break
+            self.bank.advance(days=1)
+            self._work_for(1.2)
+        assert self.status(payout) == "settled"
+        return Payout.objects.get(pk=payout.pk)
+
+    def _work_for(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.work()
+            time.sleep(0.1)
+
+    def attempts(self, payout: Payout) -> list[PayoutAttempt]:
+        return list(PayoutAttempt.objects.filter(payout=payout).order_by("attempt_number"))
+
+    def balance(self, currency: str = "EUR") -> tuple[Decimal, Decimal]:
+        """Available and held."""
+        from payouts import funds
+
+        found = {b.currency: (b.available, b.held) for b in funds.balances(self.tenant_id)}
+        return found.get(currency, (Decimal(0), Decimal(0)))
+
+
+def build(bank: Bank) -> World:
+    """Banks, service levels, a merchant with 10,000 EUR and USD, and one person to pay on each rail."""
+    from ops import demo_data
+
+    demo_data.configure_banks()
+    if not PayoutSlaRule.objects.exists():  # Real commits are cleaned away with the migration's rows.
+        PayoutSlaRule.objects.create(
+            name="SEPA, EU", rail="sepa", country="EU", time_zone="Europe/Brussels", calendar="XECB",
+            processing_days=0, settlement_days=1, base_fee=Decimal("0.15"),
+        )  # fmt: skip
+    tenant_id = uuid4()
+    made = World(
+        bank=bank,
+        tenant_id=tenant_id,
+        merchant=Actor(id=str(uuid4()), role="merchant_admin", tenant_id=tenant_id),
+        operator=Actor(id=str(uuid4()), role="finance_ops", tenant_id=tenant_id),
+    )
+    for currency in ("EUR", "USD"):
+        lifecycle.deposit(
+            tenant_id=tenant_id, currency=currency, amount=Decimal(10_000), reference=currency, actor=made.operator
+        )
+    made.pay_to("iban", iban=IBAN)
+    made.pay_to("us_bank", **US_ACCOUNT)
+    return made
+
+
+def key_use(tenant_id: UUID, key: str, meaning: bytes = b"one") -> idempotency.KeyUse:
+    return idempotency.KeyUse(tenant_id=tenant_id, route="test", key=key, fingerprint=meaning)
