@@ -41,7 +41,9 @@ class OutcomeKind(enum.StrEnum):
     REJECTED = "rejected"  # The bank refused it for good, with a listed business code.
     NOT_SENT = "not_sent"  # Certain: not one byte of the order can have been booked.
     UNKNOWN = "unknown"  # We cannot tell. Ask under the same reference; never send a new one.
-    NOT_FOUND = "not_found"  # Answer of an inquiry only. Proves nothing while a request may be in flight.
+    NOT_FOUND = (
+        "not_found"  # Answer of an inquiry only. Proves nothing while a request may be in flight.
+    )
 
 
 class EventKind(enum.StrEnum):
@@ -172,7 +174,9 @@ class Outcome:
     events: Sequence[StatusEvent] = ()
     partial: bool = False
     bank_reference: str = ""
-    document: bytes = field(default=b"", repr=False)  # The answer as received, to be kept as evidence.
+    document: bytes = field(
+        default=b"", repr=False
+    )  # The answer as received, to be kept as evidence.
     content_type: str = ""
     retry_after_s: float | None = None
 
@@ -263,11 +267,11 @@ class Connector(Protocol):
         ...
 
     def prepare(self, instructions: Sequence[PayoutInstruction], numbers: DrawnNumbers) -> Prepared:
-        """Build the bytes. Pure and deterministic; an instruction that cannot be written is left out and named."""
+        """Build the bytes. Pure and deterministic; what cannot be written is left out and named."""
         ...
 
     def submit(self, transmission: Transmission) -> Outcome:
-        """Send stored bytes once, within the configured total deadline. Never raises for what a bank or a network does."""
+        """Send stored bytes once, within the total deadline. Whatever bank or network do is an outcome."""
         ...
 
     def inquire(self, transmission: Transmission) -> Outcome:

@@ -86,7 +86,9 @@ def open_account(name: str, currency: str, *, tenant_id: UUID | None = None) -> 
     return account_id(name, currency)
 
 
-def deposit(*, tenant_id: UUID, currency: str, amount: Decimal, reference: str) -> tuple[UUID, bool]:
+def deposit(
+    *, tenant_id: UUID, currency: str, amount: Decimal, reference: str
+) -> tuple[UUID, bool]:
     """Credit a merchant with money that reached the platform. Returns the transfer and whether it is new.
 
     Idempotent by (tenant, reference). Raises LedgerError when the reference was used for another amount.
@@ -194,13 +196,17 @@ def release_holds(movements: Sequence[Movement]) -> None:
     _assert_transaction()
     _open({(clearing_account(m.connector), m.currency, None) for m in movements})
     postings = [
-        _posting("capture", m, debit=pending_account(m.tenant_id), credit=clearing_account(m.connector))
+        _posting(
+            "capture", m, debit=pending_account(m.tenant_id), credit=clearing_account(m.connector)
+        )
         for m in movements
     ]
     charged = [m for m in movements if m.fee > 0]
     if charged:
         _open({(name, m.currency, None) for m in charged for name in ("fees", "funding")})
-        postings += [_posting("fee", m, debit="fees", credit="funding", amount=m.fee) for m in charged]
+        postings += [
+            _posting("fee", m, debit="fees", credit="funding", amount=m.fee) for m in charged
+        ]
     _post(postings)
     _move({purse: (ZERO, -total) for purse, total in _sums(movements).items()})
 
@@ -210,7 +216,12 @@ def reverse_holds(movements: Sequence[Movement]) -> None:
     _assert_transaction()
     _post(
         [
-            _posting("reversal", m, debit=pending_account(m.tenant_id), credit=available_account(m.tenant_id))
+            _posting(
+                "reversal",
+                m,
+                debit=pending_account(m.tenant_id),
+                credit=available_account(m.tenant_id),
+            )
             for m in movements
         ]
     )
@@ -223,7 +234,12 @@ def credit_returns(movements: Sequence[Movement]) -> None:
     _open({(clearing_account(m.connector), m.currency, None) for m in movements})
     _post(
         [
-            _posting("return", m, debit=clearing_account(m.connector), credit=available_account(m.tenant_id))
+            _posting(
+                "return",
+                m,
+                debit=clearing_account(m.connector),
+                credit=available_account(m.tenant_id),
+            )
             for m in movements
         ]
     )
@@ -235,7 +251,8 @@ def verify_book() -> list[str]:
     checks = {
         "entries of a transfer do not sum to zero": "SELECT transfer_id::text FROM ledger_entries"
         " GROUP BY transfer_id, currency HAVING sum(amount) <> 0",
-        "a currency does not sum to zero": "SELECT currency FROM ledger_entries GROUP BY currency HAVING sum(amount) <> 0",
+        "a currency does not sum to zero": "SELECT currency FROM ledger_entries"
+        " GROUP BY currency HAVING sum(amount) <> 0",
         "a balance differs from its entries": """
             SELECT b.tenant_id || ' ' || b.currency FROM ledger_balances b
             LEFT JOIN LATERAL (
@@ -310,7 +327,9 @@ def _insert_entries(legs: Sequence[tuple[UUID, UUID, Decimal, str]]) -> None:
 def _move(deltas: dict[Purse, tuple[Decimal, Decimal]]) -> None:
     """Change balances. Raises Overdrawn when one would fall below zero (or was never opened)."""
     if len(deltas) > 1:
-        _lock_balances(set(deltas))  # In one order for everybody: two lists never wait for each other.
+        _lock_balances(
+            set(deltas)
+        )  # In one order for everybody: two lists never wait for each other.
     purses = sorted(deltas)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -8,8 +8,8 @@ triggers refuse anything else (`migrations/0002_book_rules.py`).
 from __future__ import annotations
 
 from django.db import models
-from django.db.models.functions import Now
 from django.db.models import Q
+from django.db.models.functions import Now
 
 
 class Account(models.Model):
@@ -23,7 +23,9 @@ class Account(models.Model):
     class Meta:
         db_table = "ledger_accounts"
         constraints = [
-            models.UniqueConstraint(fields=["name", "currency"], name="ledger_accounts_name_currency"),
+            models.UniqueConstraint(
+                fields=["name", "currency"], name="ledger_accounts_name_currency"
+            ),
             # What a composite foreign key from the entries points at: an entry cannot change currency.
             models.UniqueConstraint(fields=["id", "currency"], name="ledger_accounts_id_currency"),
         ]
@@ -48,9 +50,15 @@ class Balance(models.Model):
     class Meta:
         db_table = "ledger_balances"
         constraints = [
-            models.UniqueConstraint(fields=["tenant_id", "currency"], name="ledger_balances_one_each"),
-            models.CheckConstraint(condition=Q(available__gte=0), name="ledger_balances_available_not_negative"),
-            models.CheckConstraint(condition=Q(held__gte=0), name="ledger_balances_held_not_negative"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "currency"], name="ledger_balances_one_each"
+            ),
+            models.CheckConstraint(
+                condition=Q(available__gte=0), name="ledger_balances_available_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(held__gte=0), name="ledger_balances_held_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -106,7 +114,9 @@ class Entry(models.Model):
     id = models.BigAutoField(primary_key=True)
     transfer = models.ForeignKey(Transfer, on_delete=models.DO_NOTHING, db_index=False)
     # The database's own constraint is (account_id, currency) -> ledger_accounts (id, currency).
-    account = models.ForeignKey(Account, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    account = models.ForeignKey(
+        Account, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
     amount = models.DecimalField(max_digits=18, decimal_places=3)
     currency = models.CharField(max_length=3)
 

@@ -45,7 +45,12 @@ ACH = {
     "immediate_origin": "9000000000", "origin_count": 1200, "immediate_origin_name": "MOLAM PAYMENTS",
     "company_name": "MOLAM PAYMENTS", "company_id": "9000000000", "odfi_routing": "02100002",
 }  # fmt: skip
-LOGINS = {"admin": None, "finance": "finance_ops", "treasury": "treasury_ops", "billing": "billing_ops"}
+LOGINS = {
+    "admin": None,
+    "finance": "finance_ops",
+    "treasury": "treasury_ops",
+    "billing": "billing_ops",
+}
 
 
 def load() -> dict[str, Any]:
@@ -83,7 +88,10 @@ def load_tenant(tenant_id: UUID, name: str) -> dict[str, Any]:
             reference=f"demo-{currency}",
             actor=ACTOR,
         )
-    return {"name": name, "beneficiaries": {kind: _beneficiary(tenant_id, kind) for kind in ACCOUNTS}}
+    return {
+        "name": name,
+        "beneficiaries": {kind: _beneficiary(tenant_id, kind) for kind in ACCOUNTS},
+    }
 
 
 def _beneficiary(tenant_id: UUID, kind: str) -> dict[str, str]:

@@ -138,7 +138,10 @@ def _check_schedule(scheduled_at: datetime, now: datetime) -> None:
 
 
 def _route(
-    request: PayoutRequest, account: BeneficiaryAccount, lines: Sequence[banks.BankLine], now: datetime
+    request: PayoutRequest,
+    account: BeneficiaryAccount,
+    lines: Sequence[banks.BankLine],
+    now: datetime,
 ) -> Route:
     wish = Wish(
         payout_method=request.payout_method,
@@ -166,7 +169,9 @@ def _draft(
         rules,
         connector_id=route.bank.id,
         rail=route.bank.rail,
-        countries=(account.country, "EU") if route.bank.rail.startswith("sepa") else (account.country,),
+        countries=(account.country, "EU")
+        if route.bank.rail.startswith("sepa")
+        else (account.country,),
         priority=request.priority,
         on=now.date(),
     )
@@ -195,7 +200,9 @@ def _draft(
 def approval_limit(tenant: Tenant, currency: str) -> Decimal | None:
     """Above which amount a second person must approve; None means never."""
     own = tenant.settings.get("approval_limits", {})
-    limit = own.get(currency, settings.APPROVAL_LIMITS.get(currency, settings.APPROVAL_LIMITS.get("*")))
+    limit = own.get(
+        currency, settings.APPROVAL_LIMITS.get(currency, settings.APPROVAL_LIMITS.get("*"))
+    )
     return None if limit is None else Decimal(limit)
 
 

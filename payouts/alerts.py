@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -124,7 +125,7 @@ def resolve_alert(alert_id: UUID, *, actor: Actor, reason: str) -> bool:
     return True
 
 
-def _rows(sql: str, params: list[object]) -> Iterator[tuple[UUID, UUID, str]]:
+def _rows(sql: str, params: list[Any]) -> Iterator[tuple[UUID, UUID, str]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         yield from cursor.fetchall()

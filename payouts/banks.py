@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -142,7 +143,7 @@ def line(connector_id: UUID) -> BankLine:
     return found[0]
 
 
-def _read(sql: str, params: list[object]) -> list[BankLine]:
+def _read(sql: str, params: list[Any]) -> list[BankLine]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return [
@@ -172,7 +173,10 @@ def configure(
         )
         row.driver, row.config, row.preference = driver, config, preference
         row.credentials = crypto.seal(
-            json.dumps(credentials).encode(), table="bank_connectors", column="credentials", row=row.id
+            json.dumps(credentials).encode(),
+            table="bank_connectors",
+            column="credentials",
+            row=row.id,
         )
         row.save()
     return row.id
@@ -195,7 +199,8 @@ def draw_references(bank: BankLine, count: int) -> list[str]:
         first = draw(bank.id, "reference", count)
         return [f"{first + n + 1:0{shape.length}d}" for n in range(count)]
     return [
-        "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(shape.length)) for _ in range(count)
+        "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(shape.length))
+        for _ in range(count)
     ]
 
 
@@ -218,7 +223,9 @@ def _file_sequence(moment: datetime) -> str:
     return f"file:{moment:%Y-%m-%d}"
 
 
-def prepare(bank: BankLine, instructions: Sequence[PayoutInstruction], *, moment: datetime) -> Prepared:
+def prepare(
+    bank: BankLine, instructions: Sequence[PayoutInstruction], *, moment: datetime
+) -> Prepared:
     """Draw the numbers and build the bytes. `moment` is business time. Raises ConnectorError."""
     numbers = DrawnNumbers(
         file_number=draw(bank.id, _file_sequence(moment), 1),
@@ -246,7 +253,6 @@ def end_of_return_window(bank: BankLine, settled_on: date) -> date | None:
 def canonical_account(kind: str, raw: dict[str, str], country: str) -> CanonicalAccount:
     """Check and normalise account details. Raises connectors' AccountInvalid."""
     return accounts.canonical_details(kind, raw, country)
-
 
 
 def fetch_reports(bank: BankLine, cursor: str) -> ReportPage:

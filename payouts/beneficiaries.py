@@ -109,7 +109,9 @@ def open_accounts(account_ids: Iterable[UUID]) -> dict[UUID, banks.AccountDetail
     found = BeneficiaryAccount.objects.filter(id__in=set(account_ids)).select_related("beneficiary")
     opened = {}
     for row in found:
-        details = json.loads(crypto.open_sealed(row.details, table=TABLE, column=COLUMN, row=row.id))
+        details = json.loads(
+            crypto.open_sealed(row.details, table=TABLE, column=COLUMN, row=row.id)
+        )
         opened[row.id] = banks.AccountDetails(
             type=row.type,
             holder_name=details.pop("holder"),

@@ -59,7 +59,9 @@ def create_payouts(requests: Sequence[PayoutRequest], *, actor: Actor) -> list[R
         keycache.remember([(d.request, d.payout_id) for d in created])
     left = [(n, r) for n, r in enumerate(requests) if n not in results]
     results |= _replays(left)
-    return [results.get(n) or Refused(PayoutError("service_unavailable")) for n in range(len(requests))]
+    return [
+        results.get(n) or Refused(PayoutError("service_unavailable")) for n in range(len(requests))
+    ]
 
 
 def _replays(requests: Iterable[tuple[int, PayoutRequest]]) -> dict[int, Result]:
@@ -113,7 +115,9 @@ def _write(drafts: list[Draft], *, actor: Actor, results: dict[int, Result]) -> 
                 verdicts = funds.covered([draft.cover() for draft in drafts])
                 for draft, fits in zip(drafts, verdicts, strict=True):
                     if not fits:
-                        results[draft.index] = Refused(PayoutError("insufficient_funds", param="amount"))
+                        results[draft.index] = Refused(
+                            PayoutError("insufficient_funds", param="amount")
+                        )
                 fitting = [d for d, fits in zip(drafts, verdicts, strict=True) if fits]
                 created = _insert(fitting, actor=actor, at=at)
             if any(draft.status == Status.PENDING for draft in created):
@@ -127,7 +131,9 @@ def _write(drafts: list[Draft], *, actor: Actor, results: dict[int, Result]) -> 
 def _limit_waiting() -> None:
     """A twin with the same key is waited for briefly, not for ever."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{settings.LOCK_TIMEOUT_MS}ms"])
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, true)", [f"{settings.LOCK_TIMEOUT_MS}ms"]
+        )
 
 
 def _waited_too_long(error: OperationalError) -> PayoutError:

@@ -42,8 +42,16 @@ class KeyRing:
         for part in text.split(","):
             kid, separator, encoded = part.strip().partition(":")
             key = _decode_key(encoded)
-            if not separator or not 1 <= len(kid) <= 32 or not kid.isascii() or key is None or kid in keys:
-                raise ImproperlyConfigured("ENCRYPTION_KEYS must be kid:base64-of-32-bytes, comma separated")
+            if (
+                not separator
+                or not 1 <= len(kid) <= 32
+                or not kid.isascii()
+                or key is None
+                or kid in keys
+            ):
+                raise ImproperlyConfigured(
+                    "ENCRYPTION_KEYS must be kid:base64-of-32-bytes, comma separated"
+                )
             keys[kid] = key
         return cls(next(iter(keys)), keys)
 
@@ -82,7 +90,9 @@ def open_sealed(sealed: bytes | memoryview, *, table: str, column: str, row: UUI
     if key is None:
         raise CannotOpen(f"no key {kid!r} in the ring")
     try:
-        return AESGCM(key).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], _place(table, column, row))
+        return AESGCM(key).decrypt(
+            rest[:NONCE_BYTES], rest[NONCE_BYTES:], _place(table, column, row)
+        )
     except InvalidTag:
         raise CannotOpen(f"{table}.{column} of {row} does not open") from None
 

@@ -17,7 +17,18 @@ from django.conf import settings
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import banks, beneficiaries, bulk, clock, crypto, doorbell, evidence, funds, outcomes, states
+from payouts import (
+    banks,
+    beneficiaries,
+    bulk,
+    clock,
+    crypto,
+    doorbell,
+    evidence,
+    funds,
+    outcomes,
+    states,
+)
 from payouts.audit import engine
 from payouts.banks import BankLine, Outcome, OutcomeKind
 from payouts.evidence import Statement
@@ -42,7 +53,9 @@ def dispatch_due() -> int:
     told = 0
     for bank in banks.lines():
         while not bank.paused and (claim := claim_due(bank)) is not None:
-            doorbell.ring_now("dispatch")  # Somebody else can take the next one while we wait for the bank.
+            doorbell.ring_now(
+                "dispatch"
+            )  # Somebody else can take the next one while we wait for the bank.
             told += len(claim.payout_ids)
             carry(bank, claim)
     return told
@@ -121,7 +134,10 @@ def _window_closed(bank: BankLine) -> bool:
 def _take(bank: BankLine, limit: int) -> list[UUID]:
     """The first `limit` of what is ready and what is to be retried, locked; others' rows are passed over."""
     first = "priority_rank, " if settings.WORKER_ENABLE_PRIORITY else ""
-    queues = (("v_payouts_ready_for_processing", "created_at"), ("v_payouts_retry_queue", "next_retry_at"))
+    queues = (
+        ("v_payouts_ready_for_processing", "created_at"),
+        ("v_payouts_retry_queue", "next_retry_at"),
+    )
     found: list[tuple[Any, ...]] = []
     with connection.cursor() as cursor:
         for view, since in queues:
@@ -324,4 +340,6 @@ def call(bank: BankLine, outgoing: banks.Transmission) -> Outcome:
         return bank.connector.submit(outgoing)
     except Exception as error:  # noqa: BLE001  (a broken connector is an unknown outcome, not a lost payout)
         log.exception("submitting %s broke", outgoing.reference)
-        return Outcome(kind=OutcomeKind.UNKNOWN, code="connector_broke", detail=type(error).__name__)
+        return Outcome(
+            kind=OutcomeKind.UNKNOWN, code="connector_broke", detail=type(error).__name__
+        )

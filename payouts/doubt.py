@@ -130,7 +130,9 @@ def _ask(bank: BankLine, question: Question) -> Outcome:
         return bank.connector.inquire(outcomes.stored_transmission(question.transmission_id))
     except Exception as error:  # noqa: BLE001  (a broken inquiry is an unknown outcome)
         log.exception("inquiring about %s broke", question.transmission_id)
-        return Outcome(kind=OutcomeKind.UNKNOWN, code="connector_broke", detail=type(error).__name__)
+        return Outcome(
+            kind=OutcomeKind.UNKNOWN, code="connector_broke", detail=type(error).__name__
+        )
 
 
 def _may_resend(bank: BankLine, question: Question) -> bool:
@@ -181,7 +183,10 @@ def _give_up_waiting(bank: BankLine, question: Question) -> None:
     age = clock.technical_now() - question.first_sent_at
     if age < timedelta(seconds=settings.INQUIRY_HORIZON_S):
         return
-    error = {"last_error_code": "outcome_unknown", "last_error": f"{bank.key} has not said what became of it"}
+    error = {
+        "last_error_code": "outcome_unknown",
+        "last_error": f"{bank.key} has not said what became of it",
+    }
     with transaction.atomic(durable=True):
         waiting = _waiting_payouts(question.transmission_id)
         moves = [Move(payout=p, to="dlq", reason="outcome_unknown", columns=error) for p in waiting]

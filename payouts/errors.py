@@ -33,7 +33,10 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "currency_unsupported": (422, "The currency is not known"),
     "currency_mismatch": (422, "The account is in another currency"),
     "payout_method_unsupported": (422, "The payout method is not known"),
-    "rail_unsupported": (422, "No bank connection reaches this account with this method and amount"),
+    "rail_unsupported": (
+        422,
+        "No bank connection reaches this account with this method and amount",
+    ),
     "beneficiary_not_found": (404, "There is no such beneficiary account"),
     "beneficiary_mismatch": (422, "The account belongs to another beneficiary"),
     "beneficiary_not_payable": (422, "The account cannot be paid"),

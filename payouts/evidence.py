@@ -135,7 +135,10 @@ def _find_attempts(statements: Sequence[Statement]) -> dict[tuple[UUID, str], _A
             " ON a.bank_connector_id = w.connector AND a.reference = w.reference",
             [[key[0] for key in keys], [key[1] for key in keys]],
         )
-        return {(row[0], row[1]): _Attempt(row[2], row[3], row[1], row[4], row[5]) for row in cursor.fetchall()}
+        return {
+            (row[0], row[1]): _Attempt(row[2], row[3], row[1], row[4], row[5])
+            for row in cursor.fetchall()
+        }
 
 
 def _not_yet_stored(statements: Sequence[Statement]) -> list[Statement]:
@@ -183,11 +186,18 @@ def _freeze(statement: Statement, attempt: _Attempt, case: _Case) -> str:
     if attempt.state in ("intent", "unknown"):
         _note_attempt(statement, attempt, "unknown")
     if "dlq" in TRANSITIONS[case.status]:
-        _step(case, statement, "dlq", {"last_error_code": "bank_mismatch", "last_error": "the bank names other money"})
+        _step(
+            case,
+            statement,
+            "dlq",
+            {"last_error_code": "bank_mismatch", "last_error": "the bank names other money"},
+        )
     return "mismatch"
 
 
-def _steps(statement: Statement, attempt: _Attempt, case: _Case) -> list[tuple[str, dict[str, Any]]]:
+def _steps(
+    statement: Statement, attempt: _Attempt, case: _Case
+) -> list[tuple[str, dict[str, Any]]]:
     """The statuses a statement leads a payout through, with the columns each step writes."""
     kind, status = statement.kind, case.status
     if kind == "unknown":
@@ -204,7 +214,9 @@ def _steps(statement: Statement, attempt: _Attempt, case: _Case) -> list[tuple[s
     columns = _success_columns(statement)
     if to in TRANSITIONS[status]:
         return [(to, columns)]
-    if status == "failed":  # Believed unsent, but the bank has it: the table's way leads through the dlq.
+    if (
+        status == "failed"
+    ):  # Believed unsent, but the bank has it: the table's way leads through the dlq.
         return [("dlq", {}), (to, columns)]
     return []
 
@@ -225,7 +237,12 @@ def _not_sent_steps(
         return [("dlq", _error(statement))]
     again_at_once = statement.code == "claim_lost" and attempt.sends <= 2
     delay = 0.0 if again_at_once else _policy().delay_s(attempt.sends)
-    return [("failed", {"next_retry_at": _in(max(delay, statement.retry_after_s or 0)), **_error(statement)})]
+    return [
+        (
+            "failed",
+            {"next_retry_at": _in(max(delay, statement.retry_after_s or 0)), **_error(statement)},
+        )
+    ]
 
 
 def _rejection_steps(
@@ -254,7 +271,11 @@ def _success_columns(statement: Statement) -> dict[str, Any]:
     if statement.bank_reference:
         columns["bank_reference"] = statement.bank_reference
     if statement.kind == "returned":
-        columns |= {"return_code": statement.code, "last_error_code": statement.code, "last_error": statement.detail}
+        columns |= {
+            "return_code": statement.code,
+            "last_error_code": statement.code,
+            "last_error": statement.detail,
+        }
     if statement.final_on is not None:
         final = datetime.combine(statement.final_on, datetime.max.time(), tzinfo=clock.now().tzinfo)
         columns["settlement_final_at"] = final
@@ -263,7 +284,9 @@ def _success_columns(statement: Statement) -> dict[str, Any]:
 
 def _step(case: _Case, statement: Statement, to: str, columns: dict[str, Any]) -> None:
     data = {"source": statement.source, "evidence": statement.kind, "code": statement.code}
-    case.moves.append(Move(payout=case.payout, to=to, reason=statement.code, data=data, columns=columns))
+    case.moves.append(
+        Move(payout=case.payout, to=to, reason=statement.code, data=data, columns=columns)
+    )
     case.status = to
 
 

@@ -96,7 +96,9 @@ def follow_status(changes: Sequence[tuple[Cover, str, str]]) -> None:
     then credits the merchant.
     """
     _assert_transaction()
-    capture = [c for c, old, new in changes if new == "settled" or (new == "returned" and old != "settled")]
+    capture = [
+        c for c, old, new in changes if new == "settled" or (new == "returned" and old != "settled")
+    ]
     reverse = [c for c, _, new in changes if new in ("rejected", "cancelled")]
     credit = [c for c, _, new in changes if new == "returned"]
     if capture:
@@ -118,10 +120,14 @@ def end_expiry(payout_ids: Sequence[UUID]) -> None:
         )
 
 
-def deposit(*, tenant_id: UUID, currency: str, amount: Decimal, reference: str) -> tuple[UUID, bool]:
+def deposit(
+    *, tenant_id: UUID, currency: str, amount: Decimal, reference: str
+) -> tuple[UUID, bool]:
     """Credit a merchant. Returns the transfer's id and whether it is new. Raises PayoutError."""
     try:
-        return book.deposit(tenant_id=tenant_id, currency=currency, amount=amount, reference=reference)
+        return book.deposit(
+            tenant_id=tenant_id, currency=currency, amount=amount, reference=reference
+        )
     except book.LedgerError:
         raise PayoutError("deposit_reference_reused", param="reference") from None
 

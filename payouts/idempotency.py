@@ -30,7 +30,9 @@ class KeyUse:
 
 def fingerprint(route: str, values: dict[str, Any]) -> bytes:
     """A hash over a validated request: amounts as numbers, absent = None = "", order of keys ignored."""
-    meaning = {name: _plain(value) for name, value in values.items() if value not in (None, "", {}, [])}
+    meaning = {
+        name: _plain(value) for name, value in values.items() if value not in (None, "", {}, [])
+    }
     text = json.dumps([route, meaning], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).digest()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -64,7 +65,9 @@ def cancel_payouts(
         if payout.status == "cancelled":
             return Done(payout.id, payout.status)
         if payout.status in CANCELLABLE and not payout.live_attempt:
-            return Move(payout=payout, to="cancelled", reason=reason, columns={"cancel_reason": reason})
+            return Move(
+                payout=payout, to="cancelled", reason=reason, columns={"cancel_reason": reason}
+            )
         if payout.status in CANCEL_LATER or (payout.status == "dlq" and payout.live_attempt):
             return Requested(payout.id, payout.status)
         if payout.status == "rejected":
@@ -140,7 +143,8 @@ def deposit(
         if fresh:
             data = {"transfer_id": str(transfer_id), "amount": str(amount), "currency": currency}
             audit.record(
-                [audit.AuditRow(action="ledger.deposit", tenant_id=tenant_id, data=data)], actor=actor
+                [audit.AuditRow(action="ledger.deposit", tenant_id=tenant_id, data=data)],
+                actor=actor,
             )
     return transfer_id, fresh
 
@@ -162,8 +166,14 @@ def _act(
         moves = [verdict for verdict in verdicts.values() if isinstance(verdict, Move)]
         if moves:
             states.transition(moves, actor=actor, at=clock.now())
-        _wish([locked[v.payout_id] for v in verdicts.values() if isinstance(v, Requested)], actor, reason)
-        _hasten([locked[v.payout_id] for v in verdicts.values() if isinstance(v, Done)], actor, reason)
+        _wish(
+            [locked[v.payout_id] for v in verdicts.values() if isinstance(v, Requested)],
+            actor,
+            reason,
+        )
+        _hasten(
+            [locked[v.payout_id] for v in verdicts.values() if isinstance(v, Done)], actor, reason
+        )
         doorbell.ring("dispatch")
     results: list[Result] = []
     for payout_id in ids:
@@ -232,7 +242,7 @@ def expire_payouts(*, limit: int = 1000) -> int:
     )
 
 
-def _move_by_time(sql: str, params: list[object], *, to: str, now: datetime, part: str) -> int:
+def _move_by_time(sql: str, params: list[Any], *, to: str, now: datetime, part: str) -> int:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(sql, params)

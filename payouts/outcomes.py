@@ -21,7 +21,9 @@ from payouts.banks import BankLine, Outcome, OutcomeKind
 from payouts.evidence import Statement
 
 ACTOR = engine("dispatch")
-RECORD_TRIES = 6  # T2 is retried while the database is away; then the lease runs out and the bank is asked.
+RECORD_TRIES = (
+    6  # T2 is retried while the database is away; then the lease runs out and the bank is asked.
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,8 @@ def stored_transmission(transmission_id: UUID) -> banks.Transmission:
     """The bytes exactly as they were stored."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT reference, content_type, body FROM bank_transmissions WHERE id = %s", [transmission_id]
+            "SELECT reference, content_type, body FROM bank_transmissions WHERE id = %s",
+            [transmission_id],
         )
         reference, content_type, body = cursor.fetchone()
     plain = crypto.open_sealed(body, table="bank_transmissions", column="body", row=transmission_id)
@@ -91,7 +94,9 @@ def _record_once(bank: BankLine, transmission_id: UUID, outcome: Outcome, *, sou
             sends, inquiries, _ = cursor.fetchone()
         key = f"{source}:{transmission_id}:{inquiries if source == 'inquiry' else sends}"
         if outcome.document:
-            store_document(bank, outcome.document, document_type=outcome.content_type, remote_id=key)
+            store_document(
+                bank, outcome.document, document_type=outcome.content_type, remote_id=key
+            )
         members = members_of(transmission_id)
         statements = statements_of(bank, members, outcome, source=source, source_key=key)
         evidence.record(statements, actor=ACTOR)
@@ -187,7 +192,15 @@ def store_document(
             " event_count, read_at) VALUES (%s, %s, %s, %s, %s, %s, '', 0,"
             " CASE WHEN %s THEN clock_timestamp() END)"
             " ON CONFLICT (bank_connector_id, sha256) DO NOTHING RETURNING id",
-            [document_id, bank.id, remote_id, document_type, evidence.digest(body), sealed, answered],
+            [
+                document_id,
+                bank.id,
+                remote_id,
+                document_type,
+                evidence.digest(body),
+                sealed,
+                answered,
+            ],
         )
         row = cursor.fetchone()
     return row[0] if row else None

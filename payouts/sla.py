@@ -73,7 +73,9 @@ def add_banking_days(day: date, count: int, calendar: str) -> date:
     return day
 
 
-def first_processing_day(moment: datetime, *, calendar: str, time_zone: str, cutoff: time | None) -> date:
+def first_processing_day(
+    moment: datetime, *, calendar: str, time_zone: str, cutoff: time | None
+) -> date:
     """The banking day on which something accepted at `moment` is processed: after the cut-off, the next."""
     local = moment.astimezone(ZoneInfo(time_zone))
     day = local.date()
@@ -83,7 +85,13 @@ def first_processing_day(moment: datetime, *, calendar: str, time_zone: str, cut
 
 
 def most_specific(
-    rules: Iterable[Rule], *, connector_id: UUID, rail: str, countries: Iterable[str], priority: str, on: date
+    rules: Iterable[Rule],
+    *,
+    connector_id: UUID,
+    rail: str,
+    countries: Iterable[str],
+    priority: str,
+    on: date,
 ) -> Rule | None:
     """The rule that fits best: connector before rail before country before priority."""
     places = set(countries)
@@ -115,7 +123,9 @@ def promise(rule: Rule | None, *, amount: Decimal, accepted_at: datetime, decima
     if rule is None:
         day = add_banking_days(accepted_at.date(), 3, "XECB")
         return Promise(rule_id=None, target_date=day, target_at=_end_of(day, "UTC"), fee=Decimal(0))
-    fee = round(rule.base_fee + amount * rule.percentage_fee, decimals)  # Our own cost, not the merchant's money.
+    fee = round(
+        rule.base_fee + amount * rule.percentage_fee, decimals
+    )  # Our own cost, not the merchant's money.
     if rule.target_seconds is not None:
         moment = accepted_at + timedelta(seconds=rule.target_seconds)
         local_day = moment.astimezone(ZoneInfo(rule.time_zone)).date()
@@ -124,7 +134,9 @@ def promise(rule: Rule | None, *, amount: Decimal, accepted_at: datetime, decima
         accepted_at, calendar=rule.calendar, time_zone=rule.time_zone, cutoff=rule.cutoff_time
     )
     day = add_banking_days(start, rule.processing_days + rule.settlement_days, rule.calendar)
-    return Promise(rule_id=rule.id, target_date=day, target_at=_end_of(day, rule.time_zone), fee=fee)
+    return Promise(
+        rule_id=rule.id, target_date=day, target_at=_end_of(day, rule.time_zone), fee=fee
+    )
 
 
 def next_cutoff(rule: Rule | None, moment: datetime) -> datetime:

@@ -27,7 +27,9 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "processing": frozenset(
         {"sent", "settled", "in_doubt", "failed", "dlq", "rejected", "returned"}
     ),
-    "in_doubt": frozenset({"sent", "settled", "failed", "rejected", "returned", "processing", "dlq"}),
+    "in_doubt": frozenset(
+        {"sent", "settled", "failed", "rejected", "returned", "processing", "dlq"}
+    ),
     "sent": frozenset({"settled", "returned", "rejected", "failed", "dlq"}),
     "failed": frozenset({"processing", "dlq", "cancelled"}),
     "dlq": frozenset({"pending", "cancelled", "sent", "settled", "rejected", "returned"}),
@@ -124,7 +126,9 @@ def lock_payouts(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> dict[
 
 def transition(moves: Sequence[Move], *, actor: Actor, at: datetime) -> None:
     """Move locked payouts. `at` is business time. Raises IllegalTransition before anything is written."""
-    assert connection.in_atomic_block, "transition belongs inside the transaction that locked the rows"  # noqa: S101
+    assert connection.in_atomic_block, (
+        "transition belongs inside the transaction that locked the rows"
+    )  # noqa: S101
     for move in moves:
         if move.to not in TRANSITIONS[move.payout.status]:
             raise IllegalTransition(f"{move.payout.id}: {move.payout.status} -> {move.to}")
@@ -161,7 +165,9 @@ def _write(to: str, columns: Sequence[str], moves: Sequence[Move], *, at: dateti
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         if cursor.rowcount != len(moves):
-            raise IllegalTransition(f"{len(moves) - cursor.rowcount} payouts were not locked before -> {to}")
+            raise IllegalTransition(
+                f"{len(moves) - cursor.rowcount} payouts were not locked before -> {to}"
+            )
 
 
 def _audit_row(move: Move) -> audit.AuditRow:

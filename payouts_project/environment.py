@@ -11,7 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 def text(name: str, default: str | None = None) -> str:
     value = os.environ.get(name, default)
     if value is None:
-        raise ImproperlyConfigured(f"{name} must be set: `./dev up` and `./dev manage` do it for you")
+        raise ImproperlyConfigured(
+            f"{name} must be set: `./dev up` and `./dev manage` do it for you"
+        )
     return value
 
 
@@ -46,7 +48,9 @@ def database(url: str) -> dict[str, object]:
     """A Django DATABASES entry from a libpq URI (postgresql://user:password@host:port/name?options)."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
-        raise ImproperlyConfigured("DATABASE_URL must look like postgresql://user:password@host:port/name")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must look like postgresql://user:password@host:port/name"
+        )
     options = dict(parse_qsl(parts.query))
     host = options.pop("host", parts.hostname or "")
     return {

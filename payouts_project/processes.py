@@ -7,10 +7,8 @@ milliseconds. Everything here works on anything that can `launch`: our programs 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -21,13 +19,10 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from payouts_project import leash
+from payouts_project.interrupts import Interrupts
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG_LIMIT_BYTES = 20_000_000
-
-
-class Stopped(Exception):
-    """Somebody asked us to end: a signal, or the death of whoever started us."""
 
 
 class Runnable(Protocol):
@@ -35,7 +30,9 @@ class Runnable(Protocol):
 
     name: str
     process: subprocess.Popen[bytes] | None
-    stop_signals: tuple[tuple[int, float], ...]
+
+    @property
+    def stop_signals(self) -> tuple[tuple[int, float], ...]: ...
 
     def launch(self, log: IO[bytes]) -> None: ...
 
@@ -53,10 +50,6 @@ class Program:
     @property
     def stop_signals(self) -> tuple[tuple[int, float], ...]:
         return ((signal.SIGTERM, self.stop_seconds), (signal.SIGKILL, 2.0))
-
-    @stop_signals.setter
-    def stop_signals(self, value: tuple[tuple[int, float], ...]) -> None:
-        self.stop_seconds = value[0][1]
 
     def launch(self, log: IO[bytes]) -> None:
         self.process = spawn(self.command, self.environment, stdout=log, stderr=log)
@@ -95,7 +88,9 @@ class RestartPolicy:
         """The policy from now on, and how long to wait before the next start."""
         recent = (*(at for at in self.deaths if now - at < self.window_seconds), now)
         excess = len(recent) - self.free_deaths
-        pause = 0.0 if excess <= 0 else min(self.first_pause * 2 ** (excess - 1), self.longest_pause)
+        pause = (
+            0.0 if excess <= 0 else min(self.first_pause * 2 ** (excess - 1), self.longest_pause)
+        )
         return (
             RestartPolicy(
                 recent, self.free_deaths, self.window_seconds, self.first_pause, self.longest_pause
@@ -162,38 +157,8 @@ class Fleet:
         self.logs = state / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.members: dict[str, _Member] = {}
+        self.interrupts = Interrupts()
         self.guard = Guard()
-        self._asked_to_stop = 0
-        self._parent = _watched_parent()
-        self._wakeup = self._catch_signals()
-
-    # -- being told to stop --
-
-    def _catch_signals(self) -> int:
-        reading, writing = os.pipe()
-        for end in (reading, writing):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # nohup has SIGHUP ignored; that wish is respected.
-            if name is not signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN:
-                signal.signal(name, self._on_stop_signal)
-        return reading
-
-    def _on_stop_signal(self, *_: object) -> None:
-        self._asked_to_stop += 1
-
-    @property
-    def hurried(self) -> bool:
-        """Asked twice: nobody waits for the running work any more."""
-        return self._asked_to_stop > 1
-
-    def check_stop(self) -> None:
-        if self._asked_to_stop:
-            raise Stopped("stopping")
-        if self._parent is not None and os.getppid() != self._parent:
-            raise Stopped("whoever started this has ended: stopping (nohup keeps it running)")
 
     # -- running --
 
@@ -204,11 +169,9 @@ class Fleet:
         return path.open("ab")
 
     def adopt(self, runnable: Runnable) -> None:
-        """Take over something that was started already."""
-        member = self.members.setdefault(runnable.name, _Member(runnable))
-        if runnable.process is not None:
-            member.pid = runnable.process.pid
-            self.guard.add(member.pid, runnable.stop_signals[0][0])
+        """Look after something that was started already."""
+        self.members[runnable.name] = _Member(runnable)
+        self._note_start(self.members[runnable.name])
         self.write_file()
 
     def start(self, runnable: Runnable) -> None:
@@ -226,13 +189,17 @@ class Fleet:
             member.policy, pause = member.policy.after_death(time.monotonic())
             member.restart_at = time.monotonic() + max(pause, 1.0)
             return
-        if member.runnable.process is not None:
-            member.pid = member.runnable.process.pid
-            self.guard.add(member.pid, signal.SIGKILL if self._is_program(member) else signal.SIGINT)
+        self._note_start(member)
 
-    @staticmethod
-    def _is_program(member: _Member) -> bool:
-        return isinstance(member.runnable, Program)
+    def _note_start(self, member: _Member) -> None:
+        process = member.runnable.process
+        if process is not None:
+            # Without us a program is of no use; a server should still put its data in order.
+            of_ours = isinstance(member.runnable, Program)
+            member.pid = process.pid
+            self.guard.add(
+                process.pid, signal.SIGKILL if of_ours else member.runnable.stop_signals[0][0]
+            )
 
     def tick(self) -> None:
         """See who died, end what they left, start them again when it is time."""
@@ -256,31 +223,31 @@ class Fleet:
         leash.kill_group(pid)
         self.guard.drop(pid)
         how = process.wait()
+        # Its orphans still hold the port until they are really gone.
+        leash.wait_until(lambda: not leash.group_alive(pid), seconds=0.2, every=0.002)
         member.pid = None
         member.deaths += 1
         member.policy, pause = member.policy.after_death(time.monotonic())
         member.restart_at = time.monotonic() + pause
         reason = f"signal {-how}" if how < 0 else f"status {how}"
         later = f", again in {pause:.0f} s (see {self.logs / member.runnable.name}.log)"
-        self.announce(f"{member.runnable.name} ended ({reason}): restarted" + (later if pause else ""))
+        self.announce(
+            f"{member.runnable.name} ended ({reason}): restarted" + (later if pause else "")
+        )
 
-    def wait(self, seconds: float) -> None:
-        """Sleep until something happens, at most this long."""
-        due = [m.restart_at - time.monotonic() for m in self.members.values() if m.restart_at]
-        timeout = max(0.0, min([seconds, *due]))
-        if select.select([self._wakeup], [], [], timeout)[0]:
-            with contextlib.suppress(BlockingIOError):
-                while os.read(self._wakeup, 512):
-                    pass
+    def _pause(self, longest: float) -> float:
+        """How long to sleep: no longer than until the next restart that is due."""
+        due = [m.restart_at for m in self.members.values() if m.restart_at is not None]
+        return min([longest, *(at - time.monotonic() for at in due)])
 
     def watch(self, until: Callable[[], bool], *, every: float = 0.5) -> None:
         """Look after everything until the condition holds; `Stopped` when asked to end."""
         while True:
-            self.check_stop()
+            self.interrupts.check()
             self.tick()
             if until():
                 return
-            self.wait(every)
+            self.interrupts.wait(self._pause(every))
 
     def run(self, program: Program, *, output: IO[bytes] | None = None, quiet: bool = True) -> int:
         """Run a program to its end, looking after the others meanwhile."""
@@ -314,30 +281,27 @@ class Fleet:
         members = [self.members[name] for name in names if name in self.members]
         for member in members:
             member.restart_at = None
-        steps = max((len(m.runnable.stop_signals) for m in members), default=0)
-        for step in range(steps):
-            alive = [m for m in members if m.pid is not None and not _has_ended(m.pid)]
-            seconds = 0.0
-            for member in alive:
-                stop_signal, patience = member.runnable.stop_signals[step]
-                seconds = max(seconds, patience)
-                os.kill(member.pid or 0, stop_signal)
-            self._await_end(alive, seconds)
+        for step in range(max((len(m.runnable.stop_signals) for m in members), default=0)):
+            patience = 0.0
+            for member, pid in _alive(members):
+                stop_signal, seconds = member.runnable.stop_signals[step]
+                patience = max(patience, seconds)
+                os.kill(pid, stop_signal)
+            self._await_end(members, patience)
         for member in members:
-            if member.pid is not None:
+            if member.pid is not None and member.runnable.process is not None:
                 leash.kill_group(member.pid)
                 self.guard.drop(member.pid)
-                if member.runnable.process is not None:
-                    member.runnable.process.wait()
+                member.runnable.process.wait()
                 member.pid = None
         self.write_file()
 
     def _await_end(self, members: list[_Member], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not all(_has_ended(m.pid or 0) for m in members):
-            if self.hurried and deadline - time.monotonic() > 1:
-                deadline = time.monotonic() + 1
-            self.wait(0.1)
+        while _alive(members) and time.monotonic() < deadline:
+            if self.interrupts.hurried:
+                deadline = min(deadline, time.monotonic() + 1)
+            self.interrupts.wait(0.1)
 
     def close(self) -> None:
         self.guard.close()
@@ -352,15 +316,5 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
-def _watched_parent() -> int | None:
-    """Whose death ends us. Nobody's, when it was started with nohup or is an orphan already."""
-    if os.getppid() <= 1 or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        return None
-    return os.getppid()
-
-
-def set_unblocking_output() -> None:
-    """A terminal may have been left non-blocking by whoever used it before us; prints would fail."""
-    with contextlib.suppress(OSError, ValueError):
-        flags = fcntl.fcntl(sys.stdout.fileno(), fcntl.F_GETFL)
-        fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETFL, flags & ~os.O_NONBLOCK)
+def _alive(members: Sequence[_Member]) -> list[tuple[_Member, int]]:
+    return [(m, m.pid) for m in members if m.pid is not None and not _has_ended(m.pid)]

@@ -121,7 +121,6 @@ class Server:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=seconds)
                     break
-            leash.kill_group(process.pid)
         if self._lock is not None:
             self.clear_leftovers(patience=1)
             self._lock.close()

@@ -37,7 +37,9 @@ if TRUST_GATEWAY_HEADERS and not SANDBOX and not GATEWAY_SECRET:
 # --- Secrets ----------------------------------------------------------------------------------------
 # "kid:base64 of 32 bytes", comma separated; the first one encrypts, all of them decrypt.
 ENCRYPTION_KEYS = env.text("ENCRYPTION_KEYS")
-BLIND_INDEX_KEY = env.text("BLIND_INDEX_KEY")  # base64 of 32 bytes; looks accounts up without opening them
+BLIND_INDEX_KEY = env.text(
+    "BLIND_INDEX_KEY"
+)  # base64 of 32 bytes; looks accounts up without opening them
 
 # --- Databases ----------------------------------------------------------------------------------------
 DATABASES = {"default": env.database(env.text("DATABASE_URL"))}
@@ -68,11 +70,15 @@ BANK_URLS = {  # per rail, e.g. BANK_URL_SEPA
     for name, value in os.environ.items()
     if name.startswith("BANK_URL_")
 }
-BANK_API_KEY = env.text("BANK_SIMULATOR_API_KEY", "sandbox-bank-key")  # what demo connectors are given
+BANK_API_KEY = env.text(
+    "BANK_SIMULATOR_API_KEY", "sandbox-bank-key"
+)  # what demo connectors are given
 CALL_DEADLINE_S = env.number("CALL_DEADLINE_S", 30, minimum=0.1)
 LEASE_S = env.number("LEASE_S", 90, minimum=1)
 if LEASE_S <= CALL_DEADLINE_S + 1:
-    raise ImproperlyConfigured("LEASE_S must be more than CALL_DEADLINE_S + 1: a lease covers a whole call")
+    raise ImproperlyConfigured(
+        "LEASE_S must be more than CALL_DEADLINE_S + 1: a lease covers a whole call"
+    )
 FILE_WINDOW_SECONDS = env.number("FILE_WINDOW_SECONDS", 900)
 RETRY_BASE_S = env.number("RETRY_BASE_S", 60, minimum=0.05)
 RETRY_FACTOR = env.number("RETRY_FACTOR", 2 if SANDBOX else 4, minimum=1)

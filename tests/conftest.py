@@ -64,8 +64,14 @@ def _truncation_may_pass(request: pytest.FixtureRequest) -> Iterator[None]:
     flush = operations.execute_sql_flush
 
     def execute_sql_flush(sql_list: list[str]) -> None:
-        flush(["SET session_replication_role = replica", *sql_list, "SET session_replication_role = origin"])
+        flush(
+            [
+                "SET session_replication_role = replica",
+                *sql_list,
+                "SET session_replication_role = origin",
+            ]
+        )
 
     operations.execute_sql_flush = execute_sql_flush  # type: ignore[method-assign]
-    request.addfinalizer(lambda: setattr(operations, "execute_sql_flush", flush))
     yield
+    operations.execute_sql_flush = flush  # type: ignore[method-assign]

@@ -28,7 +28,11 @@ from payouts.models import Payout, PayoutAttempt, PayoutSlaRule
 
 BANK_KEY = "only-for-tests"
 IBAN = "DE89370400440532013000"
-US_ACCOUNT = {"routing_number": "021000021", "account_number": "123456789012", "account_type": "checking"}
+US_ACCOUNT = {
+    "routing_number": "021000021",
+    "account_number": "123456789012",
+    "account_type": "checking",
+}
 
 
 class Bank:
@@ -83,7 +87,9 @@ class World:
         return PayoutRequest(**{**values, **changes})
 
     def create(self, kind: str = "iban", amount: str = "100.00", **changes: Any) -> Payout:
-        result = creation.create_payouts([self.request(kind, amount, **changes)], actor=self.merchant)[0]
+        result = creation.create_payouts(
+            [self.request(kind, amount, **changes)], actor=self.merchant
+        )[0]
         assert isinstance(result, creation.Created), result
         return Payout.objects.get(pk=result.payout_id)
 
@@ -156,7 +162,9 @@ def build(bank: Bank) -> World:
     from ops import demo_data
 
     demo_data.configure_banks()
-    if not PayoutSlaRule.objects.exists():  # Real commits are cleaned away with the migration's rows.
+    if (
+        not PayoutSlaRule.objects.exists()
+    ):  # Real commits are cleaned away with the migration's rows.
         PayoutSlaRule.objects.create(
             name="SEPA, EU", rail="sepa", country="EU", time_zone="Europe/Brussels", calendar="XECB",
             processing_days=0, settlement_days=1, base_fee=Decimal("0.15"),
@@ -170,7 +178,11 @@ def build(bank: Bank) -> World:
     )
     for currency in ("EUR", "USD"):
         lifecycle.deposit(
-            tenant_id=tenant_id, currency=currency, amount=Decimal(10_000), reference=currency, actor=made.operator
+            tenant_id=tenant_id,
+            currency=currency,
+            amount=Decimal(10_000),
+            reference=currency,
+            actor=made.operator,
         )
     made.pay_to("iban", iban=IBAN)
     made.pay_to("us_bank", **US_ACCOUNT)

@@ -17,6 +17,7 @@ from connectors.bank_simulator.book import Book
 from connectors.bank_simulator.desk import Desk
 from connectors.bank_simulator.faults import FaultBoard
 from connectors.bank_simulator.journal import Journal, JournalDamaged, JournalInUse
+from connectors.bank_simulator.scheme_clock import warm_up
 from connectors.bank_simulator.server import BankServer, run_settlement
 
 HOST = "127.0.0.1"
@@ -39,6 +40,7 @@ def serve(server: BankServer) -> None:
     """Serve until `server.shutdown()`; then let running answers finish."""
     settlement = threading.Thread(target=run_settlement(server, TICK_SECONDS), daemon=True)
     settlement.start()
+    threading.Thread(target=warm_up, args=(server.desk.book.clock.now(),), daemon=True).start()
     server.serve_forever(poll_interval=0.05)
     server.drain(DRAIN_SECONDS)
     server.control.clock_moved.set()

@@ -189,12 +189,12 @@ class Document:
 
 def squeeze(content: bytes) -> str:
     """Bytes as a short text: reports repeat themselves and compress about tenfold."""
-    return base64.b85encode(zlib.compress(content, 1)).decode("ascii")
+    return base64.b64encode(zlib.compress(content, 1)).decode("ascii")
 
 
 def unsqueeze(text: str) -> bytes:
     """The bytes that `squeeze` was given."""
-    return zlib.decompress(base64.b85decode(text))
+    return zlib.decompress(base64.b64decode(text))
 
 
 def money(amount: Decimal) -> str:

@@ -49,6 +49,12 @@ def _closed_days(calendar: str, year: int) -> frozenset[date]:
     return frozenset(holidays.financial_holidays(calendar, years=year))
 
 
+def warm_up(now: datetime) -> None:
+    """Load this year's calendars, so that no payment has to wait for them."""
+    for calendar in (TARGET, FEDERAL_RESERVE):
+        _closed_days(calendar, now.year)
+
+
 def is_banking_day(calendar: str, day: date) -> bool:
     """Whether the scheme is open that day. A Fed holiday on a Saturday closes no other."""
     return day.weekday() < 5 and day not in _closed_days(calendar, day.year)

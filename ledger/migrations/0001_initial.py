@@ -6,70 +6,148 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('name', models.TextField()),
-                ('tenant_id', models.UUIDField(null=True)),
-                ('currency', models.CharField(max_length=3)),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("name", models.TextField()),
+                ("tenant_id", models.UUIDField(null=True)),
+                ("currency", models.CharField(max_length=3)),
             ],
             options={
-                'db_table': 'ledger_accounts',
-                'indexes': [models.Index(fields=['tenant_id', 'currency'], name='ledger_accounts_of_tenant')],
-                'constraints': [models.UniqueConstraint(fields=('name', 'currency'), name='ledger_accounts_name_currency'), models.UniqueConstraint(fields=('id', 'currency'), name='ledger_accounts_id_currency')],
+                "db_table": "ledger_accounts",
+                "indexes": [
+                    models.Index(fields=["tenant_id", "currency"], name="ledger_accounts_of_tenant")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("name", "currency"), name="ledger_accounts_name_currency"
+                    ),
+                    models.UniqueConstraint(
+                        fields=("id", "currency"), name="ledger_accounts_id_currency"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Balance',
+            name="Balance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('tenant_id', models.UUIDField()),
-                ('currency', models.CharField(max_length=3)),
-                ('available', models.DecimalField(decimal_places=3, default=0, max_digits=18)),
-                ('held', models.DecimalField(decimal_places=3, default=0, max_digits=18)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("currency", models.CharField(max_length=3)),
+                ("available", models.DecimalField(decimal_places=3, default=0, max_digits=18)),
+                ("held", models.DecimalField(decimal_places=3, default=0, max_digits=18)),
             ],
             options={
-                'db_table': 'ledger_balances',
-                'constraints': [models.UniqueConstraint(fields=('tenant_id', 'currency'), name='ledger_balances_one_each'), models.CheckConstraint(condition=models.Q(('available__gte', 0)), name='ledger_balances_available_not_negative'), models.CheckConstraint(condition=models.Q(('held__gte', 0)), name='ledger_balances_held_not_negative')],
+                "db_table": "ledger_balances",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant_id", "currency"), name="ledger_balances_one_each"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("available__gte", 0)),
+                        name="ledger_balances_available_not_negative",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("held__gte", 0)),
+                        name="ledger_balances_held_not_negative",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Transfer',
+            name="Transfer",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('kind', models.TextField(choices=[('deposit', 'deposit'), ('hold', 'hold'), ('capture', 'capture'), ('reversal', 'reversal'), ('return', 'return'), ('fee', 'fee')])),
-                ('tenant_id', models.UUIDField(null=True)),
-                ('payout_id', models.UUIDField(null=True)),
-                ('reference', models.TextField(blank=True, default='')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.TextField(
+                        choices=[
+                            ("deposit", "deposit"),
+                            ("hold", "hold"),
+                            ("capture", "capture"),
+                            ("reversal", "reversal"),
+                            ("return", "return"),
+                            ("fee", "fee"),
+                        ]
+                    ),
+                ),
+                ("tenant_id", models.UUIDField(null=True)),
+                ("payout_id", models.UUIDField(null=True)),
+                ("reference", models.TextField(blank=True, default="")),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'ledger_transfers',
-                'constraints': [models.UniqueConstraint(condition=models.Q(('payout_id__isnull', False)), fields=('payout_id', 'kind'), name='ledger_transfers_once_per_payout'), models.UniqueConstraint(condition=models.Q(('kind__in', ['capture', 'reversal'])), fields=('payout_id',), name='ledger_transfers_hold_resolved_once'), models.UniqueConstraint(condition=models.Q(('kind', 'deposit')), fields=('tenant_id', 'reference'), name='ledger_transfers_deposit_reference')],
+                "db_table": "ledger_transfers",
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("payout_id__isnull", False)),
+                        fields=("payout_id", "kind"),
+                        name="ledger_transfers_once_per_payout",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("kind__in", ["capture", "reversal"])),
+                        fields=("payout_id",),
+                        name="ledger_transfers_hold_resolved_once",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("kind", "deposit")),
+                        fields=("tenant_id", "reference"),
+                        name="ledger_transfers_deposit_reference",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('amount', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('currency', models.CharField(max_length=3)),
-                ('account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='ledger.account')),
-                ('transfer', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='ledger.transfer')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("amount", models.DecimalField(decimal_places=3, max_digits=18)),
+                ("currency", models.CharField(max_length=3)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="ledger.account",
+                    ),
+                ),
+                (
+                    "transfer",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="ledger.transfer",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'entries',
-                'db_table': 'ledger_entries',
-                'indexes': [models.Index(fields=['transfer'], name='ledger_entries_of_transfer'), models.Index(fields=['account', 'id'], name='ledger_entries_of_account')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='ledger_entries_amount_not_zero')],
+                "verbose_name_plural": "entries",
+                "db_table": "ledger_entries",
+                "indexes": [
+                    models.Index(fields=["transfer"], name="ledger_entries_of_transfer"),
+                    models.Index(fields=["account", "id"], name="ledger_entries_of_account"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount", 0), _negated=True),
+                        name="ledger_entries_amount_not_zero",
+                    )
+                ],
             },
         ),
     ]

@@ -12,7 +12,7 @@ from payouts.models import Payout, Priority, Status
 PAGING = ("limit", "offset")
 
 
-class PayoutFilter(django_filters.FilterSet):
+class PayoutFilter(django_filters.FilterSet):  # type: ignore[misc]  # no stubs
     """`status` takes several, separated by commas."""
 
     status = django_filters.BaseInFilter(field_name="status")

@@ -56,7 +56,9 @@ def _broker() -> str:
 
 def _demo_loaded() -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM bank_connectors), EXISTS (SELECT FROM beneficiaries)")
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM bank_connectors), EXISTS (SELECT FROM beneficiaries)"
+        )
         return "ok" if all(cursor.fetchone()) else "not loaded"
 
 

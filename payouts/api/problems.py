@@ -95,7 +95,9 @@ def _from_validation(details: Any, path: str = "") -> PayoutError:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Django's 404 page, for addresses that no view knows."""
-    return answer(PayoutError("not_found"), request_id=str(request.META.get("payouts.request_id", "")))
+    return answer(
+        PayoutError("not_found"), request_id=str(request.META.get("payouts.request_id", ""))
+    )
 
 
 def server_error(request: HttpRequest) -> JsonResponse:

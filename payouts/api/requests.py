@@ -98,7 +98,10 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         body = stream.read(settings.MAX_BODY_BYTES + 1)
         if len(body) > settings.MAX_BODY_BYTES:
@@ -164,5 +167,8 @@ def key_use(
     if not key:
         return None
     return idempotency.KeyUse(
-        tenant_id=tenant_id, route=route, key=key, fingerprint=idempotency.fingerprint(route, values)
+        tenant_id=tenant_id,
+        route=route,
+        key=key,
+        fingerprint=idempotency.fingerprint(route, values),
     )

@@ -49,7 +49,9 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         if any(ord(char) < 32 for char in data):
-            raise PayoutError("invalid_text", "Control characters are not allowed", param=self.field_name or "")
+            raise PayoutError(
+                "invalid_text", "Control characters are not allowed", param=self.field_name or ""
+            )
         return super().to_internal_value(data)
 
 
@@ -89,7 +91,9 @@ class Moment(serializers.Field[datetime, Any, str, datetime]):
                 return datetime.fromisoformat(data)
             except ValueError:
                 pass
-        raise PayoutError("schedule_invalid", "An ISO 8601 time with offset", param=self.field_name or "")
+        raise PayoutError(
+            "schedule_invalid", "An ISO 8601 time with offset", param=self.field_name or ""
+        )
 
     def to_representation(self, value: datetime) -> str:
         return value.isoformat()
@@ -102,7 +106,9 @@ class Metadata(serializers.Field[dict[str, Any], Any, dict[str, Any], dict[str, 
         if not isinstance(data, dict):
             raise PayoutError("validation_error", "metadata is an object", param="metadata")
         if len(data) > METADATA_KEYS_MAX:
-            raise PayoutError("metadata_too_large", f"At most {METADATA_KEYS_MAX} keys", param="metadata")
+            raise PayoutError(
+                "metadata_too_large", f"At most {METADATA_KEYS_MAX} keys", param="metadata"
+            )
         _check_numbers(data)
         if len(json.dumps(data)) > METADATA_BYTES_MAX:
             raise PayoutError("metadata_too_large", param="metadata")
@@ -137,7 +143,9 @@ class PayoutInput(Strict):
     currency = Text(max_length=10, trim_whitespace=False)
     payoutMethod = Text(max_length=50)  # noqa: N815
     priority = serializers.ChoiceField(Priority.choices, required=False, default="standard")
-    description = Text(max_length=140, required=False, allow_blank=True, allow_null=True, default="")
+    description = Text(
+        max_length=140, required=False, allow_blank=True, allow_null=True, default=""
+    )
     metadata = Metadata(required=False, allow_null=True, default=None)
     scheduledAt = Moment(required=False, allow_null=True, default=None)  # noqa: N815
 

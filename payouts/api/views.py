@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from payouts import beneficiaries, creation, funds, idempotency, keycache, lifecycle, money
+from payouts import admission, beneficiaries, creation, funds, idempotency, keycache, lifecycle, money
 from payouts.api import filters, serializers
 from payouts.api.auth import actor_of, writing_tenant
 from payouts.api.requests import idempotency_key, key_use
@@ -29,8 +30,13 @@ class PayoutsView(APIView):
         key = idempotency_key(request, required=True)
         wish = _payout_request(tenant_id, key, serializers.PayoutInput(data=request.data).checked())
         result = creation.create_payouts([wish], actor=actor_of(request))[0]
-        if isinstance(result, creation.Replayed) and not Payout.objects.filter(pk=result.payout_id).exists():
-            keycache.forget(wish)  # The cache remembers what the database (restored?) does not have.
+        if (
+            isinstance(result, creation.Replayed)
+            and not Payout.objects.filter(pk=result.payout_id).exists()
+        ):
+            keycache.forget(
+                wish
+            )  # The cache remembers what the database (restored?) does not have.
             result = creation.create_payouts([wish], actor=actor_of(request))[0]
         if isinstance(result, creation.Refused):
             raise result.error
@@ -47,7 +53,9 @@ class PayoutsView(APIView):
     def get(self, request: Request) -> Response:
         query = request.query_params
         found = filters.narrow(query, _visible(request))
-        limit = filters.whole_number(query, "limit", default=50, low=1, high=settings.LIST_LIMIT_MAX)
+        limit = filters.whole_number(
+            query, "limit", default=50, low=1, high=settings.LIST_LIMIT_MAX
+        )
         offset = filters.whole_number(query, "offset", default=0, low=0, high=10_000)
         page = found.order_by("-id")[offset : offset + limit]
         return Response(
@@ -61,8 +69,8 @@ class PayoutsView(APIView):
         )
 
 
-def _payout_request(tenant_id: UUID, key: str, values: dict[str, Any]) -> creation.PayoutRequest:
-    return creation.PayoutRequest(
+def _payout_request(tenant_id: UUID, key: str, values: dict[str, Any]) -> admission.PayoutRequest:
+    return admission.PayoutRequest(
         tenant_id=tenant_id,
         external_id=key,
         fingerprint=idempotency.fingerprint("POST /api/payouts", values),
@@ -111,7 +119,11 @@ class CancelView(APIView):
         values = serializers.ReasonInput(data=request.data).checked()
         use = _verb_key(request, tenant_id, "cancel", payout_id, values)
         result = lifecycle.cancel_payouts(
-            [payout_id], actor=actor_of(request), reason=values["reason"], tenant_id=tenant_id, key=use
+            [payout_id],
+            actor=actor_of(request),
+            reason=values["reason"],
+            tenant_id=tenant_id,
+            key=use,
         )[0]
         return _answer(result, "Payout cancelled successfully")
 
@@ -126,7 +138,11 @@ class RetryView(APIView):
         values = serializers.OptionalReasonInput(data=request.data).checked()
         use = _verb_key(request, tenant_id, "retry", payout_id, values)
         result = lifecycle.retry_payouts(
-            [payout_id], actor=actor_of(request), reason=values["reason"], tenant_id=tenant_id, key=use
+            [payout_id],
+            actor=actor_of(request),
+            reason=values["reason"],
+            tenant_id=tenant_id,
+            key=use,
         )[0]
         return _answer(result, "Payout reset and will be retried")
 
@@ -196,7 +212,7 @@ def _summary(rows: list[Any], currency: str) -> dict[str, Any]:
     settled = count("settled", "returned")
     return {
         "total_payouts": sum(row[2] for row in rows),
-        "total_amount": money.display(sum((row[3] for row in rows), money.Decimal(0)), currency)
+        "total_amount": money.display(sum((row[3] for row in rows), Decimal(0)), currency)
         if currency
         else None,
         "pending_count": count("pending", "scheduled", "requires_approval"),
@@ -227,7 +243,9 @@ class BeneficiariesView(APIView):
             details=serializers.AccountInput().details(values["account"]),
         )
         use = key_use(request, tenant_id=tenant_id, route="POST /api/beneficiaries", values=values)
-        beneficiary, fresh = beneficiaries.create_beneficiary(wish, actor=actor_of(request), key=use)
+        beneficiary, fresh = beneficiaries.create_beneficiary(
+            wish, actor=actor_of(request), key=use
+        )
         shown = serializers.present_beneficiary(beneficiary)
         return Response({"success": True, "beneficiary": shown}, status=201 if fresh else 200)
 
@@ -242,7 +260,9 @@ class DepositsView(APIView):
         tenant_id = values["tenantId"]
         if actor_of(request).tenant_id not in (None, tenant_id):
             raise PayoutError("not_found")
-        use = key_use(request, tenant_id=tenant_id, route="POST /api/ledger/deposits", values=values)
+        use = key_use(
+            request, tenant_id=tenant_id, route="POST /api/ledger/deposits", values=values
+        )
         transfer_id, fresh = lifecycle.deposit(
             tenant_id=tenant_id,
             currency=values["currency"],

@@ -2,598 +2,1100 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import payouts.models.payout
 import uuid_utils.compat
 from django.db import migrations, models
 
+import payouts.models.payout
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('payouts', '0001_functions'),
+        ("payouts", "0001_functions"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='BankConnectorState',
+            name="BankConnectorState",
             fields=[
-                ('bank_connector_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('paused', models.BooleanField(default=False)),
-                ('paused_reason', models.TextField(blank=True, default='')),
-                ('paused_by', models.TextField(blank=True, default='')),
-                ('report_cursor', models.TextField(blank=True, default='')),
-                ('report_lease_until', models.DateTimeField(null=True)),
-                ('reports_read_at', models.DateTimeField(null=True)),
-                ('healthy', models.BooleanField(default=True)),
-                ('health_message', models.TextField(blank=True, default='')),
-                ('checked_at', models.DateTimeField(null=True)),
+                ("bank_connector_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("paused", models.BooleanField(default=False)),
+                ("paused_reason", models.TextField(blank=True, default="")),
+                ("paused_by", models.TextField(blank=True, default="")),
+                ("report_cursor", models.TextField(blank=True, default="")),
+                ("report_lease_until", models.DateTimeField(null=True)),
+                ("reports_read_at", models.DateTimeField(null=True)),
+                ("healthy", models.BooleanField(default=True)),
+                ("health_message", models.TextField(blank=True, default="")),
+                ("checked_at", models.DateTimeField(null=True)),
             ],
             options={
-                'db_table': 'bank_connector_state',
+                "db_table": "bank_connector_state",
             },
         ),
         migrations.CreateModel(
-            name='Beneficiary',
+            name="Beneficiary",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('name', models.TextField()),
-                ('beneficiary_type', models.TextField()),
-                ('country', models.CharField(max_length=2)),
-                ('created_by', models.TextField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.TextField()),
+                ("beneficiary_type", models.TextField()),
+                ("country", models.CharField(max_length=2)),
+                ("created_by", models.TextField()),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'verbose_name_plural': 'beneficiaries',
-                'db_table': 'beneficiaries',
+                "verbose_name_plural": "beneficiaries",
+                "db_table": "beneficiaries",
             },
         ),
         migrations.CreateModel(
-            name='Tenant',
+            name="Tenant",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('name', models.TextField(blank=True, default='')),
-                ('status', models.TextField(default='active')),
-                ('settings', models.JSONField(blank=True, default=dict)),
-                ('version', models.IntegerField(default=1)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("name", models.TextField(blank=True, default="")),
+                ("status", models.TextField(default="active")),
+                ("settings", models.JSONField(blank=True, default=dict)),
+                ("version", models.IntegerField(default=1)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'tenants',
+                "db_table": "tenants",
             },
         ),
         migrations.CreateModel(
-            name='BankConnector',
+            name="BankConnector",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('name', models.TextField()),
-                ('rail', models.TextField()),
-                ('driver', models.TextField()),
-                ('config', models.JSONField(blank=True, default=dict)),
-                ('credentials', models.BinaryField()),
-                ('preference', models.SmallIntegerField(default=100)),
-                ('min_amount', models.DecimalField(blank=True, decimal_places=3, max_digits=18, null=True)),
-                ('max_amount', models.DecimalField(blank=True, decimal_places=3, max_digits=18, null=True)),
-                ('enabled', models.BooleanField(default=True)),
-                ('effective_from', models.DateField(blank=True, null=True)),
-                ('effective_until', models.DateField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.TextField()),
+                ("rail", models.TextField()),
+                ("driver", models.TextField()),
+                ("config", models.JSONField(blank=True, default=dict)),
+                ("credentials", models.BinaryField()),
+                ("preference", models.SmallIntegerField(default=100)),
+                (
+                    "min_amount",
+                    models.DecimalField(blank=True, decimal_places=3, max_digits=18, null=True),
+                ),
+                (
+                    "max_amount",
+                    models.DecimalField(blank=True, decimal_places=3, max_digits=18, null=True),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                ("effective_from", models.DateField(blank=True, null=True)),
+                ("effective_until", models.DateField(blank=True, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'bank_connectors',
-                'constraints': [models.UniqueConstraint(fields=('name', 'rail'), name='bank_connectors_name_rail')],
+                "db_table": "bank_connectors",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("name", "rail"), name="bank_connectors_name_rail"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='BankDocument',
+            name="BankDocument",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('bank_connector_id', models.UUIDField()),
-                ('remote_id', models.TextField(blank=True, default='')),
-                ('document_type', models.TextField()),
-                ('sha256', models.BinaryField()),
-                ('body', models.BinaryField()),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('read_at', models.DateTimeField(null=True)),
-                ('error', models.TextField(blank=True, default='')),
-                ('event_count', models.IntegerField(default=0)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("bank_connector_id", models.UUIDField()),
+                ("remote_id", models.TextField(blank=True, default="")),
+                ("document_type", models.TextField()),
+                ("sha256", models.BinaryField()),
+                ("body", models.BinaryField()),
+                (
+                    "received_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("read_at", models.DateTimeField(null=True)),
+                ("error", models.TextField(blank=True, default="")),
+                ("event_count", models.IntegerField(default=0)),
             ],
             options={
-                'db_table': 'bank_documents',
-                'indexes': [models.Index(condition=models.Q(('read_at__isnull', True)), fields=['received_at'], name='bank_documents_unread')],
-                'constraints': [models.UniqueConstraint(fields=('bank_connector_id', 'sha256'), name='bank_documents_once')],
+                "db_table": "bank_documents",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("read_at__isnull", True)),
+                        fields=["received_at"],
+                        name="bank_documents_unread",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("bank_connector_id", "sha256"), name="bank_documents_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='BankEvidence',
+            name="BankEvidence",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('source', models.TextField()),
-                ('source_key', models.TextField()),
-                ('position', models.IntegerField()),
-                ('bank_connector_id', models.UUIDField()),
-                ('attempt_id', models.UUIDField(null=True)),
-                ('payout_id', models.UUIDField(null=True)),
-                ('tenant_id', models.UUIDField(null=True)),
-                ('reference', models.TextField(blank=True, default='')),
-                ('kind', models.TextField()),
-                ('code', models.TextField(blank=True, default='')),
-                ('detail', models.TextField(blank=True, default='')),
-                ('amount', models.DecimalField(decimal_places=3, max_digits=18, null=True)),
-                ('currency', models.TextField(blank=True, default='')),
-                ('value_date', models.DateField(null=True)),
-                ('bank_reference', models.TextField(blank=True, default='')),
-                ('effect', models.TextField()),
-                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("source", models.TextField()),
+                ("source_key", models.TextField()),
+                ("position", models.IntegerField()),
+                ("bank_connector_id", models.UUIDField()),
+                ("attempt_id", models.UUIDField(null=True)),
+                ("payout_id", models.UUIDField(null=True)),
+                ("tenant_id", models.UUIDField(null=True)),
+                ("reference", models.TextField(blank=True, default="")),
+                ("kind", models.TextField()),
+                ("code", models.TextField(blank=True, default="")),
+                ("detail", models.TextField(blank=True, default="")),
+                ("amount", models.DecimalField(decimal_places=3, max_digits=18, null=True)),
+                ("currency", models.TextField(blank=True, default="")),
+                ("value_date", models.DateField(null=True)),
+                ("bank_reference", models.TextField(blank=True, default="")),
+                ("effect", models.TextField()),
+                (
+                    "recorded_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'verbose_name_plural': 'bank evidence',
-                'db_table': 'bank_evidence',
-                'indexes': [models.Index(fields=['payout_id', 'id'], name='bank_evidence_of_payout'), models.Index(condition=models.Q(('effect', 'unmatched')), fields=['bank_connector_id', 'id'], name='bank_evidence_unmatched')],
-                'constraints': [models.UniqueConstraint(fields=('source_key', 'position'), name='bank_evidence_once')],
+                "verbose_name_plural": "bank evidence",
+                "db_table": "bank_evidence",
+                "indexes": [
+                    models.Index(fields=["payout_id", "id"], name="bank_evidence_of_payout"),
+                    models.Index(
+                        condition=models.Q(("effect", "unmatched")),
+                        fields=["bank_connector_id", "id"],
+                        name="bank_evidence_unmatched",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("source_key", "position"), name="bank_evidence_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='BankSequence',
+            name="BankSequence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('bank_connector_id', models.UUIDField()),
-                ('name', models.TextField()),
-                ('next_value', models.BigIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("bank_connector_id", models.UUIDField()),
+                ("name", models.TextField()),
+                ("next_value", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'bank_sequences',
-                'constraints': [models.UniqueConstraint(fields=('bank_connector_id', 'name'), name='bank_sequences_one_each')],
+                "db_table": "bank_sequences",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("bank_connector_id", "name"), name="bank_sequences_one_each"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='BankTransmission',
+            name="BankTransmission",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('bank_connector_id', models.UUIDField()),
-                ('rail', models.TextField()),
-                ('reference', models.TextField(null=True)),
-                ('state', models.TextField(choices=[('claimed', 'claimed'), ('prepared', 'prepared'), ('sending', 'sending'), ('answered', 'answered'), ('in_doubt', 'in doubt'), ('unsent', 'certainly not sent')], default='claimed')),
-                ('content_type', models.TextField(blank=True, default='')),
-                ('sha256', models.BinaryField(null=True)),
-                ('body', models.BinaryField(null=True)),
-                ('instruction_count', models.IntegerField(default=0)),
-                ('total_amount', models.DecimalField(decimal_places=3, default=0, max_digits=20)),
-                ('currency', models.CharField(max_length=3)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('sends', models.IntegerField(default=0)),
-                ('inquiries', models.IntegerField(default=0)),
-                ('next_inquiry_at', models.DateTimeField(null=True)),
-                ('first_sent_at', models.DateTimeField(null=True)),
-                ('last_sent_at', models.DateTimeField(null=True)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('bank_reference', models.TextField(blank=True, default='')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("bank_connector_id", models.UUIDField()),
+                ("rail", models.TextField()),
+                ("reference", models.TextField(null=True)),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("claimed", "claimed"),
+                            ("prepared", "prepared"),
+                            ("sending", "sending"),
+                            ("answered", "answered"),
+                            ("in_doubt", "in doubt"),
+                            ("unsent", "certainly not sent"),
+                        ],
+                        default="claimed",
+                    ),
+                ),
+                ("content_type", models.TextField(blank=True, default="")),
+                ("sha256", models.BinaryField(null=True)),
+                ("body", models.BinaryField(null=True)),
+                ("instruction_count", models.IntegerField(default=0)),
+                ("total_amount", models.DecimalField(decimal_places=3, default=0, max_digits=20)),
+                ("currency", models.CharField(max_length=3)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("sends", models.IntegerField(default=0)),
+                ("inquiries", models.IntegerField(default=0)),
+                ("next_inquiry_at", models.DateTimeField(null=True)),
+                ("first_sent_at", models.DateTimeField(null=True)),
+                ("last_sent_at", models.DateTimeField(null=True)),
+                ("answered_at", models.DateTimeField(null=True)),
+                ("bank_reference", models.TextField(blank=True, default="")),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'bank_transmissions',
-                'indexes': [models.Index(condition=models.Q(('state__in', ['claimed', 'prepared', 'sending'])), fields=['lease_until'], name='bank_transmissions_leased'), models.Index(condition=models.Q(('state', 'in_doubt')), fields=['next_inquiry_at'], name='bank_transmissions_in_doubt'), models.Index(fields=['bank_connector_id', '-id'], name='bank_transmissions_of_bank')],
-                'constraints': [models.UniqueConstraint(fields=('bank_connector_id', 'reference'), name='bank_transmissions_reference')],
+                "db_table": "bank_transmissions",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["claimed", "prepared", "sending"])),
+                        fields=["lease_until"],
+                        name="bank_transmissions_leased",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "in_doubt")),
+                        fields=["next_inquiry_at"],
+                        name="bank_transmissions_in_doubt",
+                    ),
+                    models.Index(
+                        fields=["bank_connector_id", "-id"], name="bank_transmissions_of_bank"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("bank_connector_id", "reference"),
+                        name="bank_transmissions_reference",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='BeneficiaryAccount',
+            name="BeneficiaryAccount",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('type', models.TextField()),
-                ('currency', models.CharField(max_length=3)),
-                ('country', models.CharField(max_length=2)),
-                ('institution', models.TextField()),
-                ('last4', models.CharField(max_length=4)),
-                ('details', models.BinaryField()),
-                ('blind_index', models.BinaryField()),
-                ('status', models.TextField(default='active')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('beneficiary', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='accounts', to='payouts.beneficiary')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("type", models.TextField()),
+                ("currency", models.CharField(max_length=3)),
+                ("country", models.CharField(max_length=2)),
+                ("institution", models.TextField()),
+                ("last4", models.CharField(max_length=4)),
+                ("details", models.BinaryField()),
+                ("blind_index", models.BinaryField()),
+                ("status", models.TextField(default="active")),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "beneficiary",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="accounts",
+                        to="payouts.beneficiary",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'beneficiary_accounts',
+                "db_table": "beneficiary_accounts",
             },
         ),
         migrations.CreateModel(
-            name='IdempotencyKey',
+            name="IdempotencyKey",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('route', models.TextField()),
-                ('key', models.TextField()),
-                ('fingerprint', models.BinaryField()),
-                ('resource_id', models.UUIDField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("tenant_id", models.UUIDField()),
+                ("route", models.TextField()),
+                ("key", models.TextField()),
+                ("fingerprint", models.BinaryField()),
+                ("resource_id", models.UUIDField(null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'idempotency_keys',
-                'constraints': [models.UniqueConstraint(fields=('tenant_id', 'route', 'key'), name='idempotency_keys_for_ever')],
+                "db_table": "idempotency_keys",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant_id", "route", "key"), name="idempotency_keys_for_ever"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Payout',
+            name="Payout",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('external_id', models.TextField()),
-                ('request_fingerprint', models.BinaryField()),
-                ('origin_module', models.TextField()),
-                ('origin_entity_type', models.TextField()),
-                ('origin_entity_id', models.UUIDField()),
-                ('beneficiary_type', models.TextField()),
-                ('amount', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('currency', models.CharField(max_length=3)),
-                ('fee_amount', models.DecimalField(decimal_places=3, default=0, max_digits=18)),
-                ('fee_currency', models.CharField(max_length=3)),
-                ('payout_method', models.TextField()),
-                ('priority', models.TextField(choices=[('priority', 'priority (operators)'), ('instant', 'instant'), ('standard', 'standard'), ('batch', 'batch')], default='standard')),
-                ('priority_rank', models.GeneratedField(db_persist=True, expression=payouts.models.payout.PriorityRank(models.F('priority')), output_field=models.SmallIntegerField())),
-                ('description', models.TextField(blank=True, default='')),
-                ('metadata', models.JSONField(blank=True, default=dict)),
-                ('status', models.TextField(choices=[('requires_approval', 'requires approval'), ('scheduled', 'scheduled'), ('pending', 'pending'), ('processing', 'processing'), ('in_doubt', 'in doubt'), ('sent', 'sent'), ('failed', 'failed, will retry'), ('dlq', 'needs a person'), ('settled', 'settled'), ('rejected', 'rejected'), ('cancelled', 'cancelled'), ('returned', 'returned')], default='pending')),
-                ('rail', models.TextField()),
-                ('bank_connector_id', models.UUIDField()),
-                ('routing_decision_id', models.UUIDField(null=True)),
-                ('sira_routing_score', models.DecimalField(decimal_places=4, max_digits=5, null=True)),
-                ('predicted_settlement_at', models.DateTimeField(null=True)),
-                ('batch_id', models.UUIDField(null=True)),
-                ('sla_rule_id', models.UUIDField(null=True)),
-                ('sla_target_settlement_date', models.DateField()),
-                ('sla_target_at', models.DateTimeField()),
-                ('sla_violated', models.BooleanField(default=False)),
-                ('sla_violated_at', models.DateTimeField(null=True)),
-                ('ledger_hold_id', models.UUIDField()),
-                ('scheduled_at', models.DateTimeField(null=True)),
-                ('next_retry_at', models.DateTimeField(null=True)),
-                ('retry_count', models.IntegerField(default=0)),
-                ('max_retries', models.IntegerField(default=3)),
-                ('last_error', models.TextField(blank=True, default='')),
-                ('last_error_code', models.TextField(blank=True, default='')),
-                ('return_code', models.TextField(blank=True, default='')),
-                ('bank_reference', models.TextField(blank=True, default='')),
-                ('cancel_requested_at', models.DateTimeField(null=True)),
-                ('cancel_reason', models.TextField(blank=True, default='')),
-                ('approved_by', models.TextField(blank=True, default='')),
-                ('approved_at', models.DateTimeField(null=True)),
-                ('processing_started_at', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('settled_at', models.DateTimeField(null=True)),
-                ('settlement_final_at', models.DateTimeField(null=True)),
-                ('failed_at', models.DateTimeField(null=True)),
-                ('cancelled_at', models.DateTimeField(null=True)),
-                ('rejected_at', models.DateTimeField(null=True)),
-                ('returned_at', models.DateTimeField(null=True)),
-                ('reconciliation_status', models.TextField(default='unreconciled')),
-                ('reconciled_at', models.DateTimeField(null=True)),
-                ('created_by', models.TextField()),
-                ('created_by_role', models.TextField()),
-                ('audit_sequence', models.IntegerField(default=1)),
-                ('version', models.IntegerField(default=1)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('beneficiary', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='payouts.beneficiary')),
-                ('beneficiary_account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='payouts.beneficiaryaccount')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("external_id", models.TextField()),
+                ("request_fingerprint", models.BinaryField()),
+                ("origin_module", models.TextField()),
+                ("origin_entity_type", models.TextField()),
+                ("origin_entity_id", models.UUIDField()),
+                ("beneficiary_type", models.TextField()),
+                ("amount", models.DecimalField(decimal_places=3, max_digits=18)),
+                ("currency", models.CharField(max_length=3)),
+                ("fee_amount", models.DecimalField(decimal_places=3, default=0, max_digits=18)),
+                ("fee_currency", models.CharField(max_length=3)),
+                ("payout_method", models.TextField()),
+                (
+                    "priority",
+                    models.TextField(
+                        choices=[
+                            ("priority", "priority (operators)"),
+                            ("instant", "instant"),
+                            ("standard", "standard"),
+                            ("batch", "batch"),
+                        ],
+                        default="standard",
+                    ),
+                ),
+                (
+                    "priority_rank",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=payouts.models.payout.PriorityRank(models.F("priority")),
+                        output_field=models.SmallIntegerField(),
+                    ),
+                ),
+                ("description", models.TextField(blank=True, default="")),
+                ("metadata", models.JSONField(blank=True, default=dict)),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            ("requires_approval", "requires approval"),
+                            ("scheduled", "scheduled"),
+                            ("pending", "pending"),
+                            ("processing", "processing"),
+                            ("in_doubt", "in doubt"),
+                            ("sent", "sent"),
+                            ("failed", "failed, will retry"),
+                            ("dlq", "needs a person"),
+                            ("settled", "settled"),
+                            ("rejected", "rejected"),
+                            ("cancelled", "cancelled"),
+                            ("returned", "returned"),
+                        ],
+                        default="pending",
+                    ),
+                ),
+                ("rail", models.TextField()),
+                ("bank_connector_id", models.UUIDField()),
+                ("routing_decision_id", models.UUIDField(null=True)),
+                (
+                    "sira_routing_score",
+                    models.DecimalField(decimal_places=4, max_digits=5, null=True),
+                ),
+                ("predicted_settlement_at", models.DateTimeField(null=True)),
+                ("batch_id", models.UUIDField(null=True)),
+                ("sla_rule_id", models.UUIDField(null=True)),
+                ("sla_target_settlement_date", models.DateField()),
+                ("sla_target_at", models.DateTimeField()),
+                ("sla_violated", models.BooleanField(default=False)),
+                ("sla_violated_at", models.DateTimeField(null=True)),
+                ("ledger_hold_id", models.UUIDField()),
+                ("scheduled_at", models.DateTimeField(null=True)),
+                ("next_retry_at", models.DateTimeField(null=True)),
+                ("retry_count", models.IntegerField(default=0)),
+                ("max_retries", models.IntegerField(default=3)),
+                ("last_error", models.TextField(blank=True, default="")),
+                ("last_error_code", models.TextField(blank=True, default="")),
+                ("return_code", models.TextField(blank=True, default="")),
+                ("bank_reference", models.TextField(blank=True, default="")),
+                ("cancel_requested_at", models.DateTimeField(null=True)),
+                ("cancel_reason", models.TextField(blank=True, default="")),
+                ("approved_by", models.TextField(blank=True, default="")),
+                ("approved_at", models.DateTimeField(null=True)),
+                ("processing_started_at", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("settled_at", models.DateTimeField(null=True)),
+                ("settlement_final_at", models.DateTimeField(null=True)),
+                ("failed_at", models.DateTimeField(null=True)),
+                ("cancelled_at", models.DateTimeField(null=True)),
+                ("rejected_at", models.DateTimeField(null=True)),
+                ("returned_at", models.DateTimeField(null=True)),
+                ("reconciliation_status", models.TextField(default="unreconciled")),
+                ("reconciled_at", models.DateTimeField(null=True)),
+                ("created_by", models.TextField()),
+                ("created_by_role", models.TextField()),
+                ("audit_sequence", models.IntegerField(default=1)),
+                ("version", models.IntegerField(default=1)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "beneficiary",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="payouts.beneficiary",
+                    ),
+                ),
+                (
+                    "beneficiary_account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="payouts.beneficiaryaccount",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'payouts',
+                "db_table": "payouts",
             },
         ),
         migrations.CreateModel(
-            name='PayoutAlert',
+            name="PayoutAlert",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('payout_id', models.UUIDField(null=True)),
-                ('tenant_id', models.UUIDField(null=True)),
-                ('alert_type', models.TextField()),
-                ('severity', models.TextField()),
-                ('message', models.TextField()),
-                ('dedupe_key', models.TextField()),
-                ('resolved', models.BooleanField(default=False)),
-                ('resolved_by', models.TextField(blank=True, default='')),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('resolution', models.TextField(blank=True, default='')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("payout_id", models.UUIDField(null=True)),
+                ("tenant_id", models.UUIDField(null=True)),
+                ("alert_type", models.TextField()),
+                ("severity", models.TextField()),
+                ("message", models.TextField()),
+                ("dedupe_key", models.TextField()),
+                ("resolved", models.BooleanField(default=False)),
+                ("resolved_by", models.TextField(blank=True, default="")),
+                ("resolved_at", models.DateTimeField(null=True)),
+                ("resolution", models.TextField(blank=True, default="")),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'payout_alerts',
-                'indexes': [models.Index(condition=models.Q(('resolved', False)), fields=['-created_at'], name='payout_alerts_open'), models.Index(fields=['payout_id'], name='payout_alerts_of_payout')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('resolved', False)), fields=('dedupe_key',), name='payout_alerts_open_once')],
+                "db_table": "payout_alerts",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("resolved", False)),
+                        fields=["-created_at"],
+                        name="payout_alerts_open",
+                    ),
+                    models.Index(fields=["payout_id"], name="payout_alerts_of_payout"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("resolved", False)),
+                        fields=("dedupe_key",),
+                        name="payout_alerts_open_once",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PayoutAttempt',
+            name="PayoutAttempt",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('attempt_number', models.IntegerField()),
-                ('connector', models.TextField()),
-                ('bank_connector_id', models.UUIDField()),
-                ('rail', models.TextField()),
-                ('reference', models.TextField()),
-                ('state', models.TextField(choices=[('intent', 'intent'), ('unknown', 'unknown'), ('accepted', 'accepted'), ('rejected', 'rejected'), ('not_sent', 'not sent'), ('settled', 'settled')], default='intent')),
-                ('sends', models.IntegerField(default=0)),
-                ('error_class', models.TextField(blank=True, default='')),
-                ('error_code', models.TextField(blank=True, default='')),
-                ('error_message', models.TextField(blank=True, default='')),
-                ('next_retry_at', models.DateTimeField(null=True)),
-                ('bank_reference', models.TextField(blank=True, default='')),
-                ('actor', models.TextField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('payout', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='payouts.payout')),
-                ('transmission', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='payouts.banktransmission')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("attempt_number", models.IntegerField()),
+                ("connector", models.TextField()),
+                ("bank_connector_id", models.UUIDField()),
+                ("rail", models.TextField()),
+                ("reference", models.TextField()),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("intent", "intent"),
+                            ("unknown", "unknown"),
+                            ("accepted", "accepted"),
+                            ("rejected", "rejected"),
+                            ("not_sent", "not sent"),
+                            ("settled", "settled"),
+                        ],
+                        default="intent",
+                    ),
+                ),
+                ("sends", models.IntegerField(default=0)),
+                ("error_class", models.TextField(blank=True, default="")),
+                ("error_code", models.TextField(blank=True, default="")),
+                ("error_message", models.TextField(blank=True, default="")),
+                ("next_retry_at", models.DateTimeField(null=True)),
+                ("bank_reference", models.TextField(blank=True, default="")),
+                ("actor", models.TextField()),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "payout",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="payouts.payout",
+                    ),
+                ),
+                (
+                    "transmission",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="payouts.banktransmission",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'payout_retry_log',
+                "db_table": "payout_retry_log",
             },
         ),
         migrations.CreateModel(
-            name='PayoutAuditLog',
+            name="PayoutAuditLog",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('payout_id', models.UUIDField(null=True)),
-                ('tenant_id', models.UUIDField(null=True)),
-                ('sequence', models.IntegerField(default=0)),
-                ('action', models.TextField()),
-                ('from_status', models.TextField(blank=True, default='')),
-                ('to_status', models.TextField(blank=True, default='')),
-                ('actor', models.TextField()),
-                ('actor_role', models.TextField(blank=True, default='')),
-                ('reason', models.TextField(blank=True, default='')),
-                ('data', models.JSONField(blank=True, default=dict)),
-                ('request_id', models.TextField(blank=True, default='')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("payout_id", models.UUIDField(null=True)),
+                ("tenant_id", models.UUIDField(null=True)),
+                ("sequence", models.IntegerField(default=0)),
+                ("action", models.TextField()),
+                ("from_status", models.TextField(blank=True, default="")),
+                ("to_status", models.TextField(blank=True, default="")),
+                ("actor", models.TextField()),
+                ("actor_role", models.TextField(blank=True, default="")),
+                ("reason", models.TextField(blank=True, default="")),
+                ("data", models.JSONField(blank=True, default=dict)),
+                ("request_id", models.TextField(blank=True, default="")),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'payout_audit_log',
-                'indexes': [models.Index(fields=['tenant_id', '-id'], name='payout_audit_log_of_tenant')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('payout_id__isnull', False)), fields=('payout_id', 'sequence'), name='payout_audit_log_sequence'), models.CheckConstraint(condition=models.Q(('actor', ''), _negated=True), name='payout_audit_log_has_actor')],
+                "db_table": "payout_audit_log",
+                "indexes": [
+                    models.Index(fields=["tenant_id", "-id"], name="payout_audit_log_of_tenant")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("payout_id__isnull", False)),
+                        fields=("payout_id", "sequence"),
+                        name="payout_audit_log_sequence",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("actor", ""), _negated=True),
+                        name="payout_audit_log_has_actor",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PayoutBatch',
+            name="PayoutBatch",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField(null=True)),
-                ('batch_name', models.TextField()),
-                ('batch_type', models.TextField()),
-                ('currency', models.CharField(max_length=3)),
-                ('schedule_cron', models.TextField(blank=True, default='')),
-                ('time_zone', models.TextField(default='UTC')),
-                ('scheduled_at', models.DateTimeField()),
-                ('status', models.TextField(default='open')),
-                ('total_payouts', models.IntegerField(default=0)),
-                ('total_amount', models.DecimalField(decimal_places=3, default=0, max_digits=18)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('completed_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField(null=True)),
+                ("batch_name", models.TextField()),
+                ("batch_type", models.TextField()),
+                ("currency", models.CharField(max_length=3)),
+                ("schedule_cron", models.TextField(blank=True, default="")),
+                ("time_zone", models.TextField(default="UTC")),
+                ("scheduled_at", models.DateTimeField()),
+                ("status", models.TextField(default="open")),
+                ("total_payouts", models.IntegerField(default=0)),
+                ("total_amount", models.DecimalField(decimal_places=3, default=0, max_digits=18)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("completed_at", models.DateTimeField(null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'verbose_name_plural': 'payout batches',
-                'db_table': 'payout_batches',
-                'indexes': [models.Index(condition=models.Q(('status__in', ['open', 'running'])), fields=['scheduled_at'], name='payout_batches_unfinished')],
-                'constraints': [models.UniqueConstraint(fields=('batch_name', 'currency', 'scheduled_at'), name='payout_batches_one_run_per_fire_time')],
+                "verbose_name_plural": "payout batches",
+                "db_table": "payout_batches",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status__in", ["open", "running"])),
+                        fields=["scheduled_at"],
+                        name="payout_batches_unfinished",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("batch_name", "currency", "scheduled_at"),
+                        name="payout_batches_one_run_per_fire_time",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PayoutBatchItem',
+            name="PayoutBatchItem",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('position', models.IntegerField()),
-                ('status', models.TextField(default='waiting')),
-                ('error_code', models.TextField(blank=True, default='')),
-                ('error_message', models.TextField(blank=True, default='')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('batch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='payouts.payoutbatch')),
-                ('payout', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='payouts.payout')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("position", models.IntegerField()),
+                ("status", models.TextField(default="waiting")),
+                ("error_code", models.TextField(blank=True, default="")),
+                ("error_message", models.TextField(blank=True, default="")),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="payouts.payoutbatch",
+                    ),
+                ),
+                (
+                    "payout",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="payouts.payout",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'payout_batch_items',
+                "db_table": "payout_batch_items",
             },
         ),
         migrations.CreateModel(
-            name='PayoutHold',
+            name="PayoutHold",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField()),
-                ('hold_amount', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('currency', models.CharField(max_length=3)),
-                ('debit_account', models.TextField()),
-                ('credit_account', models.TextField()),
-                ('status', models.TextField(choices=[('active', 'active'), ('released', 'captured'), ('reversed', 'given back')], default='active')),
-                ('ledger_transfer_id', models.UUIDField()),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('payout', models.OneToOneField(on_delete=django.db.models.deletion.DO_NOTHING, related_name='hold', to='payouts.payout')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("tenant_id", models.UUIDField()),
+                ("hold_amount", models.DecimalField(decimal_places=3, max_digits=18)),
+                ("currency", models.CharField(max_length=3)),
+                ("debit_account", models.TextField()),
+                ("credit_account", models.TextField()),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            ("active", "active"),
+                            ("released", "captured"),
+                            ("reversed", "given back"),
+                        ],
+                        default="active",
+                    ),
+                ),
+                ("ledger_transfer_id", models.UUIDField()),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("resolved_at", models.DateTimeField(null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "payout",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="hold",
+                        to="payouts.payout",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'payout_holds',
+                "db_table": "payout_holds",
             },
         ),
         migrations.CreateModel(
-            name='PayoutSlaRule',
+            name="PayoutSlaRule",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('name', models.TextField(blank=True, default='')),
-                ('bank_connector_id', models.UUIDField(blank=True, null=True)),
-                ('rail', models.TextField(blank=True, null=True)),
-                ('country', models.TextField(blank=True, null=True)),
-                ('priority', models.TextField(blank=True, null=True)),
-                ('cutoff_time', models.TimeField(blank=True, null=True)),
-                ('time_zone', models.TextField(default='UTC')),
-                ('calendar', models.TextField(blank=True, default='')),
-                ('processing_days', models.IntegerField(default=1)),
-                ('settlement_days', models.IntegerField(default=2)),
-                ('target_seconds', models.IntegerField(blank=True, null=True)),
-                ('base_fee', models.DecimalField(decimal_places=3, default=0, max_digits=18)),
-                ('percentage_fee', models.DecimalField(decimal_places=4, default=0, max_digits=5)),
-                ('effective_from', models.DateField(blank=True, null=True)),
-                ('effective_until', models.DateField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.TextField(blank=True, default="")),
+                ("bank_connector_id", models.UUIDField(blank=True, null=True)),
+                ("rail", models.TextField(blank=True, null=True)),
+                ("country", models.TextField(blank=True, null=True)),
+                ("priority", models.TextField(blank=True, null=True)),
+                ("cutoff_time", models.TimeField(blank=True, null=True)),
+                ("time_zone", models.TextField(default="UTC")),
+                ("calendar", models.TextField(blank=True, default="")),
+                ("processing_days", models.IntegerField(default=1)),
+                ("settlement_days", models.IntegerField(default=2)),
+                ("target_seconds", models.IntegerField(blank=True, null=True)),
+                ("base_fee", models.DecimalField(decimal_places=3, default=0, max_digits=18)),
+                ("percentage_fee", models.DecimalField(decimal_places=4, default=0, max_digits=5)),
+                ("effective_from", models.DateField(blank=True, null=True)),
+                ("effective_until", models.DateField(blank=True, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'payout_sla_rules',
-                'indexes': [models.Index(fields=['rail', 'country', 'priority'], name='payout_sla_rules_by_route')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('processing_days__gte', 0), ('settlement_days__gte', 0)), name='payout_sla_rules_days'), models.CheckConstraint(condition=models.Q(('base_fee__gte', 0), ('percentage_fee__gte', 0)), name='payout_sla_rules_fees')],
+                "db_table": "payout_sla_rules",
+                "indexes": [
+                    models.Index(
+                        fields=["rail", "country", "priority"], name="payout_sla_rules_by_route"
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("processing_days__gte", 0), ("settlement_days__gte", 0)
+                        ),
+                        name="payout_sla_rules_days",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("base_fee__gte", 0), ("percentage_fee__gte", 0)),
+                        name="payout_sla_rules_fees",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RoutingDecision',
+            name="RoutingDecision",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('payout_id', models.UUIDField()),
-                ('tenant_id', models.UUIDField()),
-                ('bank_connector_id', models.UUIDField()),
-                ('rail', models.TextField()),
-                ('reason', models.TextField()),
-                ('candidates', models.JSONField()),
-                ('decided_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
+                    ),
+                ),
+                ("payout_id", models.UUIDField()),
+                ("tenant_id", models.UUIDField()),
+                ("bank_connector_id", models.UUIDField()),
+                ("rail", models.TextField()),
+                ("reason", models.TextField()),
+                ("candidates", models.JSONField()),
+                (
+                    "decided_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
             options={
-                'db_table': 'routing_decisions',
-                'indexes': [models.Index(fields=['payout_id'], name='routing_decisions_of_payout')],
+                "db_table": "routing_decisions",
+                "indexes": [models.Index(fields=["payout_id"], name="routing_decisions_of_payout")],
             },
         ),
         migrations.CreateModel(
-            name='SandboxClock',
+            name="SandboxClock",
             fields=[
-                ('id', models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('offset_seconds', models.FloatField(default=0)),
+                ("id", models.SmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("offset_seconds", models.FloatField(default=0)),
             ],
             options={
-                'db_table': 'sandbox_clock',
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='sandbox_clock_one_row')],
+                "db_table": "sandbox_clock",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("id", 1)), name="sandbox_clock_one_row"
+                    )
+                ],
             },
         ),
         migrations.AddField(
-            model_name='beneficiary',
-            name='tenant',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='payouts.tenant'),
+            model_name="beneficiary",
+            name="tenant",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to="payouts.tenant"
+            ),
         ),
         migrations.AddIndex(
-            model_name='beneficiaryaccount',
-            index=models.Index(fields=['beneficiary'], name='accounts_of_beneficiary'),
+            model_name="beneficiaryaccount",
+            index=models.Index(fields=["beneficiary"], name="accounts_of_beneficiary"),
         ),
         migrations.AddIndex(
-            model_name='beneficiaryaccount',
-            index=models.Index(fields=['tenant_id', 'blind_index'], name='accounts_by_number'),
+            model_name="beneficiaryaccount",
+            index=models.Index(fields=["tenant_id", "blind_index"], name="accounts_by_number"),
         ),
         migrations.AddIndex(
-            model_name='beneficiaryaccount',
-            index=models.Index(fields=['tenant_id', 'last4'], name='accounts_by_last4'),
+            model_name="beneficiaryaccount",
+            index=models.Index(fields=["tenant_id", "last4"], name="accounts_by_last4"),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(fields=['tenant_id', '-id'], name='payouts_of_tenant'),
+            model_name="payout",
+            index=models.Index(fields=["tenant_id", "-id"], name="payouts_of_tenant"),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['bank_connector_id', 'priority_rank', 'created_at'], name='payouts_ready'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(("status", "pending")),
+                fields=["bank_connector_id", "priority_rank", "created_at"],
+                name="payouts_ready",
+            ),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('status', 'failed')), fields=['bank_connector_id', 'next_retry_at'], name='payouts_to_retry'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(("status", "failed")),
+                fields=["bank_connector_id", "next_retry_at"],
+                name="payouts_to_retry",
+            ),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('status', 'scheduled')), fields=['scheduled_at'], name='payouts_scheduled'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(("status", "scheduled")),
+                fields=["scheduled_at"],
+                name="payouts_scheduled",
+            ),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('status', 'requires_approval')), fields=['tenant_id', 'created_at'], name='payouts_to_approve'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(("status", "requires_approval")),
+                fields=["tenant_id", "created_at"],
+                name="payouts_to_approve",
+            ),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('status', 'dlq')), fields=['updated_at'], name='payouts_dead'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(("status", "dlq")), fields=["updated_at"], name="payouts_dead"
+            ),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('status', 'in_doubt')), fields=['updated_at'], name='payouts_in_doubt'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(("status", "in_doubt")),
+                fields=["updated_at"],
+                name="payouts_in_doubt",
+            ),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('status', 'processing')), fields=['updated_at'], name='payouts_processing'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(("status", "processing")),
+                fields=["updated_at"],
+                name="payouts_processing",
+            ),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('sla_violated', False), ('status__in', ['requires_approval', 'scheduled', 'pending', 'processing', 'in_doubt', 'sent', 'failed', 'dlq'])), fields=['sla_target_at'], name='payouts_with_a_promise'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(
+                    ("sla_violated", False),
+                    (
+                        "status__in",
+                        [
+                            "requires_approval",
+                            "scheduled",
+                            "pending",
+                            "processing",
+                            "in_doubt",
+                            "sent",
+                            "failed",
+                            "dlq",
+                        ],
+                    ),
+                ),
+                fields=["sla_target_at"],
+                name="payouts_with_a_promise",
+            ),
         ),
         migrations.AddIndex(
-            model_name='payout',
-            index=models.Index(condition=models.Q(('batch_id__isnull', False)), fields=['batch_id'], name='payouts_of_batch'),
+            model_name="payout",
+            index=models.Index(
+                condition=models.Q(("batch_id__isnull", False)),
+                fields=["batch_id"],
+                name="payouts_of_batch",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.UniqueConstraint(fields=('tenant_id', 'external_id'), name='payouts_idempotency_key'),
+            model_name="payout",
+            constraint=models.UniqueConstraint(
+                fields=("tenant_id", "external_id"), name="payouts_idempotency_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='payouts_amount_above_zero'),
+            model_name="payout",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="payouts_amount_above_zero"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['requires_approval', 'scheduled', 'pending', 'processing', 'in_doubt', 'sent', 'failed', 'dlq', 'settled', 'rejected', 'cancelled', 'returned'])), name='payouts_status_known'),
+            model_name="payout",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "requires_approval",
+                            "scheduled",
+                            "pending",
+                            "processing",
+                            "in_doubt",
+                            "sent",
+                            "failed",
+                            "dlq",
+                            "settled",
+                            "rejected",
+                            "cancelled",
+                            "returned",
+                        ],
+                    )
+                ),
+                name="payouts_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('priority__in', ['priority', 'instant', 'standard', 'batch'])), name='payouts_priority_known'),
+            model_name="payout",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("priority__in", ["priority", "instant", "standard", "batch"])),
+                name="payouts_priority_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('approved_by', ''), models.Q(('approved_by', models.F('created_by')), _negated=True), _connector='OR'), name='payouts_approved_by_another'),
+            model_name="payout",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("approved_by", ""),
+                    models.Q(("approved_by", models.F("created_by")), _negated=True),
+                    _connector="OR",
+                ),
+                name="payouts_approved_by_another",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'settled'), _negated=True), ('settled_at__isnull', False), _connector='OR'), name='payouts_settled_has_time'),
+            model_name="payout",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "settled"), _negated=True),
+                    ("settled_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="payouts_settled_has_time",
+            ),
         ),
         migrations.AddIndex(
-            model_name='payoutattempt',
-            index=models.Index(fields=['transmission'], name='payout_retry_log_transmission'),
+            model_name="payoutattempt",
+            index=models.Index(fields=["transmission"], name="payout_retry_log_transmission"),
         ),
         migrations.AddConstraint(
-            model_name='payoutattempt',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['intent', 'unknown', 'accepted', 'settled'])), fields=('payout',), name='payout_retry_log_one_live_attempt'),
+            model_name="payoutattempt",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["intent", "unknown", "accepted", "settled"])),
+                fields=("payout",),
+                name="payout_retry_log_one_live_attempt",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payoutattempt',
-            constraint=models.UniqueConstraint(fields=('payout', 'attempt_number'), name='payout_retry_log_number'),
+            model_name="payoutattempt",
+            constraint=models.UniqueConstraint(
+                fields=("payout", "attempt_number"), name="payout_retry_log_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payoutattempt',
-            constraint=models.UniqueConstraint(fields=('bank_connector_id', 'reference'), name='payout_retry_log_reference'),
+            model_name="payoutattempt",
+            constraint=models.UniqueConstraint(
+                fields=("bank_connector_id", "reference"), name="payout_retry_log_reference"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payoutattempt',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['intent', 'unknown', 'accepted', 'rejected', 'not_sent', 'settled'])), name='payout_retry_log_state_known'),
+            model_name="payoutattempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        ["intent", "unknown", "accepted", "rejected", "not_sent", "settled"],
+                    )
+                ),
+                name="payout_retry_log_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payoutbatchitem',
-            constraint=models.UniqueConstraint(fields=('batch', 'position'), name='payout_batch_items_position'),
+            model_name="payoutbatchitem",
+            constraint=models.UniqueConstraint(
+                fields=("batch", "position"), name="payout_batch_items_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payoutbatchitem',
-            constraint=models.UniqueConstraint(fields=('payout',), name='payout_batch_items_one_batch_per_payout'),
+            model_name="payoutbatchitem",
+            constraint=models.UniqueConstraint(
+                fields=("payout",), name="payout_batch_items_one_batch_per_payout"
+            ),
         ),
         migrations.AddIndex(
-            model_name='payouthold',
-            index=models.Index(condition=models.Q(('expires_at__isnull', False), ('status', 'active')), fields=['expires_at'], name='payout_holds_expiring'),
+            model_name="payouthold",
+            index=models.Index(
+                condition=models.Q(("expires_at__isnull", False), ("status", "active")),
+                fields=["expires_at"],
+                name="payout_holds_expiring",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payouthold',
-            constraint=models.CheckConstraint(condition=models.Q(('hold_amount__gt', 0)), name='payout_holds_amount_above_zero'),
+            model_name="payouthold",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("hold_amount__gt", 0)), name="payout_holds_amount_above_zero"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payouthold',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resolved_at__isnull', True), ('status', 'active')), models.Q(('resolved_at__isnull', False), ('status__in', ['released', 'reversed'])), _connector='OR'), name='payout_holds_resolved_has_time'),
+            model_name="payouthold",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("resolved_at__isnull", True), ("status", "active")),
+                    models.Q(
+                        ("resolved_at__isnull", False), ("status__in", ["released", "reversed"])
+                    ),
+                    _connector="OR",
+                ),
+                name="payout_holds_resolved_has_time",
+            ),
         ),
         migrations.AddIndex(
-            model_name='beneficiary',
-            index=models.Index(fields=['tenant', '-created_at'], name='beneficiaries_of_tenant'),
+            model_name="beneficiary",
+            index=models.Index(fields=["tenant", "-created_at"], name="beneficiaries_of_tenant"),
         ),
     ]

@@ -209,6 +209,7 @@ class Migration(migrations.Migration):
     dependencies = [("payouts", "0002_tables"), ("ledger", "0002_book_rules")]
     operations = [
         migrations.RunSQL(
-            DRAW + PAYOUT_RULES + HOLD_RULES + ATTEMPT_RULES + APPEND_ONLY + VIEWS + STORAGE, BACKWARD
+            DRAW + PAYOUT_RULES + HOLD_RULES + ATTEMPT_RULES + APPEND_ONLY + VIEWS + STORAGE,
+            BACKWARD,
         )
     ]

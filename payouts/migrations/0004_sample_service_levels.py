@@ -36,7 +36,9 @@ def add(apps, schema_editor):
 
 
 def remove(apps, schema_editor):
-    apps.get_model("payouts", "PayoutSlaRule").objects.filter(name__in=[r["name"] for r in RULES]).delete()
+    apps.get_model("payouts", "PayoutSlaRule").objects.filter(
+        name__in=[r["name"] for r in RULES]
+    ).delete()
 
 
 class Migration(migrations.Migration):

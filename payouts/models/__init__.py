@@ -12,7 +12,13 @@ from payouts.models.bank import (
     TransmissionState,
 )
 from payouts.models.batch import PayoutBatch, PayoutBatchItem
-from payouts.models.journal import IdempotencyKey, PayoutAlert, PayoutAuditLog, RoutingDecision, SandboxClock
+from payouts.models.journal import (
+    IdempotencyKey,
+    PayoutAlert,
+    PayoutAuditLog,
+    RoutingDecision,
+    SandboxClock,
+)
 from payouts.models.party import Beneficiary, BeneficiaryAccount, Tenant
 from payouts.models.payout import HoldStatus, Payout, PayoutHold, Priority, Status
 from payouts.models.sla import PayoutSlaRule

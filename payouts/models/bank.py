@@ -21,7 +21,10 @@ LIVE_ATTEMPT_STATES = ("intent", "unknown", "accepted", "settled")  # It may be,
 
 
 class TransmissionState(models.TextChoices):
-    CLAIMED = "claimed", "claimed"  # Payouts are chosen; no bytes exist, so nothing can have been sent.
+    CLAIMED = (
+        "claimed",
+        "claimed",
+    )  # Payouts are chosen; no bytes exist, so nothing can have been sent.
     PREPARED = "prepared", "prepared"  # The bytes are stored.
     SENDING = "sending", "sending"
     ANSWERED = "answered", "answered"
@@ -87,7 +90,9 @@ class BankSequence(models.Model):
     class Meta:
         db_table = "bank_sequences"
         constraints = [
-            models.UniqueConstraint(fields=["bank_connector_id", "name"], name="bank_sequences_one_each"),
+            models.UniqueConstraint(
+                fields=["bank_connector_id", "name"], name="bank_sequences_one_each"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -133,7 +138,9 @@ class BankTransmission(models.Model):
                 name="bank_transmissions_leased",
             ),
             models.Index(
-                fields=["next_inquiry_at"], condition=Q(state="in_doubt"), name="bank_transmissions_in_doubt"
+                fields=["next_inquiry_at"],
+                condition=Q(state="in_doubt"),
+                name="bank_transmissions_in_doubt",
             ),
             models.Index(fields=["bank_connector_id", "-id"], name="bank_transmissions_of_bank"),
         ]
@@ -176,7 +183,9 @@ class PayoutAttempt(models.Model):
                 condition=Q(state__in=["intent", "unknown", "accepted", "settled"]),
                 name="payout_retry_log_one_live_attempt",
             ),
-            models.UniqueConstraint(fields=["payout", "attempt_number"], name="payout_retry_log_number"),
+            models.UniqueConstraint(
+                fields=["payout", "attempt_number"], name="payout_retry_log_number"
+            ),
             models.UniqueConstraint(
                 fields=["bank_connector_id", "reference"], name="payout_retry_log_reference"
             ),
@@ -207,11 +216,15 @@ class BankDocument(models.Model):
     class Meta:
         db_table = "bank_documents"
         constraints = [
-            models.UniqueConstraint(fields=["bank_connector_id", "sha256"], name="bank_documents_once"),
+            models.UniqueConstraint(
+                fields=["bank_connector_id", "sha256"], name="bank_documents_once"
+            ),
         ]
         indexes = [
             models.Index(
-                fields=["received_at"], condition=Q(read_at__isnull=True), name="bank_documents_unread"
+                fields=["received_at"],
+                condition=Q(read_at__isnull=True),
+                name="bank_documents_unread",
             ),
         ]
 

@@ -32,7 +32,8 @@ class PayoutBatch(models.Model):
         constraints = [
             # Two beats, one run: a fire time exists once per schedule and currency.
             models.UniqueConstraint(
-                fields=["batch_name", "currency", "scheduled_at"], name="payout_batches_one_run_per_fire_time"
+                fields=["batch_name", "currency", "scheduled_at"],
+                name="payout_batches_one_run_per_fire_time",
             ),
         ]
         indexes = [
@@ -63,8 +64,12 @@ class PayoutBatchItem(models.Model):
     class Meta:
         db_table = "payout_batch_items"
         constraints = [
-            models.UniqueConstraint(fields=["batch", "position"], name="payout_batch_items_position"),
-            models.UniqueConstraint(fields=["payout"], name="payout_batch_items_one_batch_per_payout"),
+            models.UniqueConstraint(
+                fields=["batch", "position"], name="payout_batch_items_position"
+            ),
+            models.UniqueConstraint(
+                fields=["payout"], name="payout_batch_items_one_batch_per_payout"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -14,7 +14,9 @@ class PayoutAuditLog(models.Model):
     id = models.BigAutoField(primary_key=True)
     payout_id = models.UUIDField(null=True)
     tenant_id = models.UUIDField(null=True)
-    sequence = models.IntegerField(default=0)  # Rises by one within a payout; 0 for rows about no payout.
+    sequence = models.IntegerField(
+        default=0
+    )  # Rises by one within a payout; 0 for rows about no payout.
     action = models.TextField()
     from_status = models.TextField(default="", blank=True)
     to_status = models.TextField(default="", blank=True)
@@ -65,7 +67,9 @@ class PayoutAlert(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["-created_at"], condition=Q(resolved=False), name="payout_alerts_open"),
+            models.Index(
+                fields=["-created_at"], condition=Q(resolved=False), name="payout_alerts_open"
+            ),
             models.Index(fields=["payout_id"], name="payout_alerts_of_payout"),
         ]
 
@@ -87,7 +91,9 @@ class IdempotencyKey(models.Model):
     class Meta:
         db_table = "idempotency_keys"
         constraints = [
-            models.UniqueConstraint(fields=["tenant_id", "route", "key"], name="idempotency_keys_for_ever"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "route", "key"], name="idempotency_keys_for_ever"
+            ),
         ]
 
     def __str__(self) -> str:

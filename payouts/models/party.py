@@ -56,7 +56,9 @@ class BeneficiaryAccount(models.Model):
     type = models.TextField()
     currency = models.CharField(max_length=3)
     country = models.CharField(max_length=2)
-    institution = models.TextField()  # BIC, routing number, sort code or operator: what routing learns about.
+    institution = (
+        models.TextField()
+    )  # BIC, routing number, sort code or operator: what routing learns about.
     last4 = models.CharField(max_length=4)
     details = models.BinaryField()
     # HMAC of the canonical number: finds an account without opening any. Two beneficiaries may share one.

@@ -52,24 +52,32 @@ class Payout(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     tenant_id = models.UUIDField()
-    external_id = models.TextField()  # The merchant's Idempotency-Key, unique for ever within the tenant.
+    external_id = (
+        models.TextField()
+    )  # The merchant's Idempotency-Key, unique for ever within the tenant.
     request_fingerprint = models.BinaryField()
     origin_module = models.TextField()
     origin_entity_type = models.TextField()
     origin_entity_id = models.UUIDField()
     beneficiary_type = models.TextField()
-    beneficiary = models.ForeignKey("payouts.Beneficiary", on_delete=models.DO_NOTHING, db_index=False)
+    beneficiary = models.ForeignKey(
+        "payouts.Beneficiary", on_delete=models.DO_NOTHING, db_index=False
+    )
     beneficiary_account = models.ForeignKey(
         "payouts.BeneficiaryAccount", on_delete=models.DO_NOTHING, db_index=False
     )
     amount = models.DecimalField(max_digits=18, decimal_places=3)
     currency = models.CharField(max_length=3)
-    fee_amount = models.DecimalField(max_digits=18, decimal_places=3, default=0)  # What the route costs us.
+    fee_amount = models.DecimalField(
+        max_digits=18, decimal_places=3, default=0
+    )  # What the route costs us.
     fee_currency = models.CharField(max_length=3)
     payout_method = models.TextField()
     priority = models.TextField(choices=Priority.choices, default=Priority.STANDARD)
     priority_rank = models.GeneratedField(
-        expression=PriorityRank(F("priority")), output_field=models.SmallIntegerField(), db_persist=True
+        expression=PriorityRank(F("priority")),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
     )
     description = models.TextField(default="", blank=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -115,7 +123,9 @@ class Payout(models.Model):
     # Record.
     created_by = models.TextField()
     created_by_role = models.TextField()
-    audit_sequence = models.IntegerField(default=1)  # Last sequence in payout_audit_log; a verb raises it.
+    audit_sequence = models.IntegerField(
+        default=1
+    )  # Last sequence in payout_audit_log; a verb raises it.
     version = models.IntegerField(default=1)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -123,16 +133,23 @@ class Payout(models.Model):
     class Meta:
         db_table = "payouts"
         constraints = [
-            models.UniqueConstraint(fields=["tenant_id", "external_id"], name="payouts_idempotency_key"),
+            models.UniqueConstraint(
+                fields=["tenant_id", "external_id"], name="payouts_idempotency_key"
+            ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payouts_amount_above_zero"),
-            models.CheckConstraint(condition=Q(status__in=Status.values), name="payouts_status_known"),
-            models.CheckConstraint(condition=Q(priority__in=Priority.values), name="payouts_priority_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=Status.values), name="payouts_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(priority__in=Priority.values), name="payouts_priority_known"
+            ),
             models.CheckConstraint(
                 condition=Q(approved_by="") | ~Q(approved_by=F("created_by")),
                 name="payouts_approved_by_another",
             ),
             models.CheckConstraint(
-                condition=~Q(status="settled") | Q(settled_at__isnull=False), name="payouts_settled_has_time"
+                condition=~Q(status="settled") | Q(settled_at__isnull=False),
+                name="payouts_settled_has_time",
             ),
         ]
         indexes = [
@@ -158,7 +175,9 @@ class Payout(models.Model):
                 name="payouts_to_approve",
             ),
             models.Index(fields=["updated_at"], condition=Q(status="dlq"), name="payouts_dead"),
-            models.Index(fields=["updated_at"], condition=Q(status="in_doubt"), name="payouts_in_doubt"),
+            models.Index(
+                fields=["updated_at"], condition=Q(status="in_doubt"), name="payouts_in_doubt"
+            ),
             models.Index(
                 fields=["updated_at"], condition=Q(status="processing"), name="payouts_processing"
             ),
@@ -167,12 +186,21 @@ class Payout(models.Model):
                 condition=Q(
                     sla_violated=False,
                     status__in=[
-                        "requires_approval", "scheduled", "pending", "processing", "in_doubt", "sent", "failed", "dlq",
+                        "requires_approval",
+                        "scheduled",
+                        "pending",
+                        "processing",
+                        "in_doubt",
+                        "sent",
+                        "failed",
+                        "dlq",
                     ],
                 ),
                 name="payouts_with_a_promise",
             ),
-            models.Index(fields=["batch_id"], condition=Q(batch_id__isnull=False), name="payouts_of_batch"),
+            models.Index(
+                fields=["batch_id"], condition=Q(batch_id__isnull=False), name="payouts_of_batch"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -199,7 +227,9 @@ class PayoutHold(models.Model):
     class Meta:
         db_table = "payout_holds"
         constraints = [
-            models.CheckConstraint(condition=Q(hold_amount__gt=0), name="payout_holds_amount_above_zero"),
+            models.CheckConstraint(
+                condition=Q(hold_amount__gt=0), name="payout_holds_amount_above_zero"
+            ),
             models.CheckConstraint(
                 condition=Q(status="active", resolved_at__isnull=True)
                 | Q(status__in=["released", "reversed"], resolved_at__isnull=False),

@@ -37,13 +37,18 @@ class PayoutSlaRule(models.Model):
         db_table = "payout_sla_rules"
         constraints = [
             models.CheckConstraint(
-                condition=Q(processing_days__gte=0, settlement_days__gte=0), name="payout_sla_rules_days"
+                condition=Q(processing_days__gte=0, settlement_days__gte=0),
+                name="payout_sla_rules_days",
             ),
             models.CheckConstraint(
                 condition=Q(base_fee__gte=0, percentage_fee__gte=0), name="payout_sla_rules_fees"
             ),
         ]
-        indexes = [models.Index(fields=["rail", "country", "priority"], name="payout_sla_rules_by_route")]
+        indexes = [
+            models.Index(fields=["rail", "country", "priority"], name="payout_sla_rules_by_route")
+        ]
 
     def __str__(self) -> str:
-        return self.name or f"{self.rail or 'any'} {self.country or ''} {self.priority or ''}".strip()
+        return (
+            self.name or f"{self.rail or 'any'} {self.country or ''} {self.priority or ''}".strip()
+        )

@@ -22,4 +22,6 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(loaded))
             return
         for tenant_id, tenant in loaded["tenants"].items():
-            self.stdout.write(f"{tenant['name']}  {tenant_id}  {len(tenant['beneficiaries'])} beneficiaries")
+            self.stdout.write(
+                f"{tenant['name']}  {tenant_id}  {len(tenant['beneficiaries'])} beneficiaries"
+            )
