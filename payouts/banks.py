@@ -26,6 +26,7 @@ from connectors.base import (
     Connector,
     ConnectorConfig,
     ConnectorError,
+    ConnectorMisconfigured,
     DrawnNumbers,
     FieldError,
     Health,
@@ -40,7 +41,7 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
-from payouts import crypto, sla
+from payouts import clock, crypto, sla
 from payouts.models import BankConnector
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "AccountInvalid",
     "CanonicalAccount",
     "ConnectorError",
+    "ConnectorMisconfigured",
     "FieldError",
     "InboundDocument",
     "Outcome",
@@ -182,10 +184,10 @@ def configure(
     return row.id
 
 
-def draw(connector_id: UUID, name: str, count: int) -> int:
+def draw(connector_id: UUID, name: str, count: int, *, start: int = 0) -> int:
     """Draw consecutive numbers of a sequence and return the first. Gaps are harmless, repeats impossible."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT draw_numbers(%s, %s, %s)", [connector_id, name, count])
+        cursor.execute("SELECT draw_numbers(%s, %s, %s, %s)", [connector_id, name, count, start])
         first: int = cursor.fetchone()[0]
         return first
 
@@ -196,7 +198,10 @@ def draw_references(bank: BankLine, count: int) -> list[str]:
     if shape.kind == "uuid4":
         return [str(uuid4()) for _ in range(count)]
     if shape.kind == "sequence":
-        first = draw(bank.id, "reference", count)
+        # A sequence begins at the time of its first use, so that a new database does not repeat what a
+        # bank remembers of an old one: seconds leave 5 of the 15 digits for payments.
+        start = int(clock.technical_now().timestamp()) * 10 ** (shape.length - 10)
+        first = draw(bank.id, "reference", count, start=start)
         return [f"{first + n + 1:0{shape.length}d}" for n in range(count)]
     return [
         "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(shape.length))

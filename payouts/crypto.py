@@ -73,7 +73,7 @@ def ring() -> KeyRing:
     return _ring_of(settings.ENCRYPTION_KEYS)
 
 
-def seal(plain: bytes, *, table: str, column: str, row: UUID | str) -> bytes:
+def seal(plain: bytes, *, table: str, column: str, row: object) -> bytes:
     """Encrypt under the primary key, bound to its place."""
     keys = ring()
     nonce = os.urandom(NONCE_BYTES)
@@ -82,7 +82,7 @@ def seal(plain: bytes, *, table: str, column: str, row: UUID | str) -> bytes:
     return bytes([VERSION, len(kid)]) + kid + nonce + sealed
 
 
-def open_sealed(sealed: bytes | memoryview, *, table: str, column: str, row: UUID | str) -> bytes:
+def open_sealed(sealed: bytes | memoryview, *, table: str, column: str, row: object) -> bytes:
     """Decrypt a value at its place. Raises CannotOpen."""
     raw = bytes(sealed)
     kid, rest = _split(raw)
@@ -117,5 +117,5 @@ def _split(raw: bytes) -> tuple[str, bytes]:
     return raw[2:end].decode("ascii", "replace"), raw[end:]
 
 
-def _place(table: str, column: str, row: UUID | str) -> bytes:
+def _place(table: str, column: str, row: object) -> bytes:
     return f"{table}:{column}:{row}".encode()

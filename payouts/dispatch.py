@@ -338,6 +338,8 @@ def call(bank: BankLine, outgoing: banks.Transmission) -> Outcome:
     """
     try:
         return bank.connector.submit(outgoing)
+    except banks.ConnectorMisconfigured as error:  # Raised before anything is sent.
+        return Outcome(kind=OutcomeKind.NOT_SENT, code=error.code, detail=error.detail)
     except Exception as error:  # noqa: BLE001  (a broken connector is an unknown outcome, not a lost payout)
         log.exception("submitting %s broke", outgoing.reference)
         return Outcome(

@@ -30,18 +30,18 @@ __all__ = ["EmbeddedError", "Postgres", "Server", "Valkey", "pair", "temporary"]
 
 def pair(
     state: Path,
+    secrets: Mapping[str, str],
     *,
-    database_password: str,
-    valkey_password: str,
     settings: tuple[str, ...] = (),
     given: Mapping[str, str] = os.environ,
 ) -> list[Server]:
     """The servers that are needed: none for a URL that the user has given."""
     servers: list[Server] = []
     if not given.get("DATABASE_URL"):
-        servers.append(Postgres(state / "postgres", password=database_password, settings=settings))
+        password = secrets["DATABASE_PASSWORD"]
+        servers.append(Postgres(state / "postgres", password=password, settings=settings))
     if not given.get("REDIS_URL"):
-        servers.append(Valkey(state / "valkey", password=valkey_password))
+        servers.append(Valkey(state / "valkey", password=secrets["VALKEY_PASSWORD"]))
     return servers
 
 
@@ -67,13 +67,9 @@ def temporary(
     state = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     state.chmod(0o711)  # ours, and PostgreSQL's account must be able to pass through
     lock = leash.lock_file(state / "owner.lock")
-    servers = pair(
-        state,
-        database_password=token_hex(16),
-        valkey_password=token_hex(16),
-        settings=() if durable else UNSAFE_AND_FAST,
-        given=given,
-    )
+    passwords = {name: token_hex(16) for name in ("DATABASE_PASSWORD", "VALKEY_PASSWORD")}
+    settings = () if durable else UNSAFE_AND_FAST
+    servers = pair(state, passwords, settings=settings, given=given)
     try:
         for server in servers:
             server.start()

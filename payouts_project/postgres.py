@@ -38,7 +38,7 @@ def postgres_candidates() -> list[Path]:
 class Postgres(Server):
     name = "postgres"
     url_name = "DATABASE_URL"
-    stop_signals = ((signal.SIGINT, 6), (signal.SIGQUIT, 2), (signal.SIGKILL, 2))
+    stop_signals = ((signal.SIGINT, 4), (signal.SIGQUIT, 1), (signal.SIGKILL, 1))
     user = "payouts"
     database = "payouts"
 

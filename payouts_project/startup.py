@@ -82,18 +82,18 @@ def manage(environment: Mapping[str, str], *arguments: str, name: str = "") -> P
     return Program(name or arguments[0], command, environment)
 
 
+def bank_simulator(environment: Mapping[str, str]) -> Program:
+    """It needs no database, so it can start while others still prepare one."""
+    command = [sys.executable, "-m", "connectors.bank_simulator"]
+    return Program("bank_simulator", command, environment, stop_seconds=3)
+
+
 def programs(environment: Mapping[str, str]) -> list[Program]:
-    """The engine's processes. Each drains on SIGTERM; the seconds are what it may take for that."""
+    """The processes that need the database. Each drains on SIGTERM; the seconds are what it may take for that."""
     python = sys.executable
     celery = [python, "-m", "celery", "-A", "payouts_project.celery"]
     concurrency = environment.get("WORKER_CONCURRENCY") or "5"
     return [
-        Program(
-            "bank_simulator",
-            [python, "-m", "connectors.bank_simulator"],
-            environment,
-            stop_seconds=3,
-        ),
         Program(
             "worker",
             [
@@ -112,12 +112,13 @@ def programs(environment: Mapping[str, str]) -> list[Program]:
             ],
             environment,
         ),
-        manage(environment, "run_poller", name="poller"),
+        manage(environment, "run_poller", "--skip-checks", name="poller"),
         Program(
             "web",
             [
                 python, "-m", "gunicorn", "payouts_project.wsgi", "-k", "gthread",
-                "-w", "2", "--threads", "4", "--graceful-timeout", "4", "--no-control-socket",
+                "-w", "2", "--threads", "4", "--graceful-timeout", "3", "--no-control-socket",
+                "--preload",  # imports once instead of once per worker
                 "-b", f"127.0.0.1:{environment['PORT']}",
             ],
             environment,

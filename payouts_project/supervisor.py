@@ -1,169 +1,44 @@
-"""Runs the whole engine on one machine, and the commands that need its servers.
+"""The commands behind `./dev`, which ends by becoming this process.
 
-`./dev` ends by becoming this process. It knows nothing of Django: settings need the database's
-address first, and it is found here. What runs is one web server, one worker, beat, the poller, the
-simulated bank, and PostgreSQL and Valkey unless DATABASE_URL and REDIS_URL are given.
+It knows nothing of Django: settings need the database's address first, and it is found here.
 """
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import os
 import shlex
+import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from payouts_project import checks, embedded, leash, sandbox, startup
+from payouts_project import checks, embedded, sandbox, startup
+from payouts_project.engine import Engine, Failed, held, run_attached
 from payouts_project.interrupts import Stopped
-from payouts_project.processes import Fleet, Program
 from payouts_project.progress import Progress
-
-READY_SECONDS = 120
-# What is asked to end together, in this order: no new work first, then the work at hand, then what
-# it needed. With each one's own seconds (5 + 25 + 3 + 4 ... ) it all ends within 40.
-STOP_ORDER = (("web", "poller", "beat"), ("worker",), ("bank_simulator",), ("valkey",))
-
-
-class Failed(Exception):
-    """A phase did not succeed; the message says where to look."""
-
-
-class Engine:
-    """Everything that one `./dev up` holds: its directory, its servers, its processes."""
-
-    def __init__(self, state: Path, progress: Progress) -> None:
-        self.state = state
-        self.progress = progress
-        self.servers: list[embedded.Server] = []
-        self.secrets = sandbox.load_secrets(state)
-        self.fleet = Fleet(state, announce=lambda text: progress.line(f"  ! {text}", "yellow"))
-        self.environment: dict[str, str] = {}
-        self.demo: dict[str, Any] = {}
-
-    def start(self) -> None:
-        ports, notes = startup.choose_ports()
-        for note in notes:
-            self.progress.line(f"  ! {note}", "yellow")
-        with self.progress.step("servers"):
-            self._start_servers()
-        own = {**ports, **embedded.urls(self.servers)}
-        self.environment = startup.own_environment(self.state, self.secrets, own)
-        startup.write_environment(self.state, self.environment)
-        with self.progress.step("migrate"):
-            self._must("migrate", "--no-input", "-v", "1")
-        with self.progress.step("demo data"):
-            self.demo = _as_object(self._must("load_demo", "--json"))
-        with self.progress.step("processes ready"):
-            (self.state / "worker.alive").unlink(missing_ok=True)  # an earlier worker's
-            for program in startup.programs(self.environment):
-                self.fleet.start(program)
-            self._await_ready()
-
-    def _start_servers(self) -> None:
-        self.servers = embedded.pair(
-            self.state,
-            database_password=self.secrets["DATABASE_PASSWORD"],
-            valkey_password=self.secrets["VALKEY_PASSWORD"],
-        )
-        for server in self.servers:
-            server.start()
-            self.fleet.adopt(server)
-            self.fleet.interrupts.check()
-
-    def _must(self, *arguments: str) -> str:
-        """Run a manage.py command; its output, or `Failed` with the end of its log."""
-        with tempfile.TemporaryFile() as output:
-            status = self.fleet.run(startup.manage(self.environment, *arguments), output=output)
-            output.seek(0)
-            text = output.read().decode(errors="replace")
-        if status != 0:
-            said = f"{text}\n{self._log_tail(arguments[0])}".strip()
-            raise Failed(f"manage.py {arguments[0]} ended with status {status}:\n{said}")
-        return text
-
-    def _log_tail(self, name: str, lines: int = 12) -> str:
-        path = self.fleet.logs / f"{name}.log"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
-
-    def _await_ready(self) -> None:
-        started = leash.Deadline(READY_SECONDS)
-        answer = ""
-
-        def ready() -> bool:
-            nonlocal answer
-            status, answer = _get(int(self.environment["PORT"]), "/readyz")
-            return status == 200 or started.passed
-
-        self.fleet.watch(ready, every=0.1)
-        if started.passed:
-            dead = [name for name, member in self.fleet.members.items() if member.deaths]
-            logs = "\n".join(f"--- {name}\n{self._log_tail(name)}" for name in dead)
-            raise Failed(f"not ready after {READY_SECONDS} s; /readyz says {answer!r}\n{logs}")
-
-    def run_shown(self, *arguments: str) -> int:
-        """Run a manage.py command whose output is for whoever looks at the terminal."""
-        sys.stdout.flush()
-        program = startup.manage(self.environment, *arguments)
-        return self.fleet.run(program, quiet=False)
-
-    def stop(self) -> None:
-        for names in STOP_ORDER:
-            self.fleet.stop_together(names)
-        self.fleet.stop_together(list(self.fleet.members))
-        embedded.stop(self.servers)
-        self.fleet.close()
-        (self.state / "env").unlink(missing_ok=True)
-
-
-def _as_object(text: str) -> dict[str, Any]:
-    """The JSON object that a command printed, after whatever else it said."""
-    start = text.find("{")
-    try:
-        found = json.loads(text[start:]) if start >= 0 else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read(2000).decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        return 0, str(error)
-    finally:
-        connection.close()
-
-
-# --- ./dev up -----------------------------------------------------------------
 
 
 def up(arguments: list[str]) -> int:
+    """Everything, until Ctrl-C; with --once until the demo scenario has been seen through."""
     if unknown := set(arguments) - {"--once"}:
         return _usage(f"up does not know {' '.join(sorted(unknown))}")
     once = "--once" in arguments
     progress = Progress()
-    with _held(startup.state_directory()) as state:
+    with held(startup.state_directory()) as state:
         progress.line("Payouts engine" + (", once" if once else ""), "bold")
         if (seconds := float(os.environ.pop("SETUP_SECONDS", "0") or 0)) >= 0.05:
             progress.done("install", seconds)
         engine = Engine(state, progress)
-        status = 1
         try:
             engine.start()
             status = _scenario(engine) if once else _serve(engine)
         except Stopped as stopped:
-            status = 0 if engine.demo and not once else 130
             progress.line(f"\n{stopped}")
+            status = 130
         except (Failed, startup.Refused, embedded.EmbeddedError) as failure:
             progress.line(f"✗ {failure}", "red")
+            status = 1
         finally:
             with progress.step("everything stopped"):
                 engine.stop()
@@ -181,10 +56,13 @@ def _scenario(engine: Engine) -> int:
 
 def _serve(engine: Engine) -> int:
     greet(engine.progress, engine.environment, engine.demo)
-    if engine.run_shown("demo", "--first") != 0:
-        engine.progress.line("✗ the first payouts did not arrive: see above", "red")
-    engine.progress.line("\nRunning. Ctrl-C ends all of it.", "bold")
-    engine.fleet.watch(lambda: False)
+    try:
+        if engine.run_shown("demo", "--first") != 0:
+            engine.progress.line("✗ the first payouts did not arrive: see above", "red")
+        engine.progress.line("\nRunning. Ctrl-C ends all of it.", "bold")
+        engine.fleet.watch(lambda: False)
+    except Stopped as stopped:  # as it should end
+        engine.progress.line(f"\n{stopped}")
     return 0
 
 
@@ -220,56 +98,44 @@ def curl(base: str, demo: Mapping[str, Any]) -> str:
     return f"curl -s {base}/api/payouts {' '.join(options)}"
 
 
-@contextlib.contextmanager
-def _held(state: Path) -> Iterator[Path]:
-    """The state directory, for one supervisor at a time."""
-    state.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = leash.lock_file(state / "supervisor.lock")
-    except leash.Busy as busy:
-        raise startup.Refused(
-            f"./dev up already runs on {state} (process {busy}): end it, or set another STATE_DIR"
-        ) from None
-    try:
-        yield state
-    finally:
-        lock.close()
-
-
-# --- ./dev manage, ./dev bench ---------------------------------------------------
-
-
 def manage(arguments: list[str]) -> int:
     """manage.py on the engine that runs here; without one, on its servers, started for the while."""
-    state = startup.state_directory()
+    state, arguments = startup.state_directory(), arguments or ["help"]
     try:
-        with _held(state):
-            return _manage_alone(state, arguments)
+        with held(state):
+            secrets = sandbox.load_secrets(state)
+            servers = embedded.pair(state, secrets)
+            try:
+                for server in servers:
+                    server.start()
+                environment = startup.own_environment(state, secrets, embedded.urls(servers))
+                return run_attached(startup.manage(environment, *arguments))
+            finally:
+                embedded.stop(servers)
     except startup.Refused:
         running = startup.read_environment(state)
-        if not running:
+        if not running:  # It is starting or ending.
             raise
         environment = startup.own_environment(state, sandbox.load_secrets(state), running)
-        sys.stdout.flush()
-        program = startup.manage(environment, *(arguments or ["help"]))
-        os.execve(program.command[0], list(program.command), dict(environment))
+        return run_attached(startup.manage(environment, *arguments))
 
 
-def _manage_alone(state: Path, arguments: list[str]) -> int:
-    engine = Engine(state, Progress())
-    try:
-        engine._start_servers()
-        own = {**embedded.urls(engine.servers), "PORT": "8000", "BANK_SIMULATOR_PORT": "9900"}
-        engine.environment = startup.own_environment(state, engine.secrets, own)
-        return checks.run_attached(engine.fleet, startup.manage(engine.environment, *arguments))
-    except Stopped:
-        return 130
-    finally:
-        engine.stop()
+def bench(arguments: list[str]) -> int:
+    """A benchmark on servers of its own that keep every promise a real one keeps (fsync is on)."""
+    if not arguments or arguments[0].startswith("-"):
+        return _usage("which benchmark? ./dev bench create")
+    with embedded.temporary("payouts-bench-", durable=True, given={}) as (state, urls):
+        given = {name: value for name, value in os.environ.items() if name not in urls}
+        environment = startup.own_environment(state, sandbox.load_secrets(state), urls, given)
+        status = run_attached(startup.manage(environment, "migrate", "-v", "0"))
+        name, *options = arguments
+        return status or run_attached(startup.manage(environment, f"bench_{name}", *options))
 
 
 def _usage(problem: str) -> int:
-    print(f"{problem}\nusage: ./dev up [--once] | test | prove | bench … | manage …", file=sys.stderr)
+    print(
+        f"{problem}\nusage: ./dev up [--once] | test | prove | bench … | manage …", file=sys.stderr
+    )
     return 2
 
 
@@ -277,19 +143,27 @@ COMMANDS = {
     "up": up,
     "test": checks.test,
     "prove": checks.prove,
-    "bench": checks.bench,
+    "bench": bench,
     "manage": manage,
 }
+
+
+def _on_sigterm(*_: object) -> None:
+    """As an exception, so that servers and directories are put away. `up` has its own way."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         return _usage("which command?" if not arguments else f"unknown command {arguments[0]!r}")
+    signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         return COMMANDS[arguments[0]](arguments[1:])
     except (startup.Refused, embedded.EmbeddedError) as refusal:
         print(f"✗ {refusal}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

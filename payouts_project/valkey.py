@@ -33,7 +33,7 @@ def valkey_binary() -> Path:
 class Valkey(Server):
     name = "valkey"
     url_name = "REDIS_URL"
-    stop_signals = ((signal.SIGTERM, 4), (signal.SIGKILL, 2))
+    stop_signals = ((signal.SIGTERM, 2), (signal.SIGKILL, 1))
 
     @property
     def data(self) -> Path:

@@ -4,11 +4,12 @@ from django.db import migrations
 
 DRAW = """
 -- Numbers that a bank must see rise, drawn in one statement: returns the first of `how_many`.
-CREATE FUNCTION draw_numbers(connector uuid, sequence_name text, how_many integer) RETURNS bigint
+-- `start` is where a sequence begins that does not exist yet.
+CREATE FUNCTION draw_numbers(connector uuid, sequence_name text, how_many integer, start bigint) RETURNS bigint
 LANGUAGE sql AS $$
   INSERT INTO bank_sequences AS s (bank_connector_id, name, next_value)
-  VALUES (connector, sequence_name, how_many)
-  ON CONFLICT (bank_connector_id, name) DO UPDATE SET next_value = s.next_value + excluded.next_value
+  VALUES (connector, sequence_name, start + how_many)
+  ON CONFLICT (bank_connector_id, name) DO UPDATE SET next_value = s.next_value + how_many
   RETURNING next_value - how_many
 $$;
 """
@@ -201,7 +202,7 @@ DROP TRIGGER hold_follows ON payouts;
 DROP FUNCTION payout_hold_follows();
 DROP TRIGGER payout_rules ON payouts;
 DROP FUNCTION payout_rules();
-DROP FUNCTION draw_numbers(uuid, text, integer);
+DROP FUNCTION draw_numbers(uuid, text, integer, bigint);
 """
 
 
