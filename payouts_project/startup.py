@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from payouts_project import leash, sandbox
+from payouts_project.postgres import Postgres
 from payouts_project.processes import ROOT, Program
+from payouts_project.server import Server
 
 DEFAULT_PORTS = {"PORT": 8000, "BANK_SIMULATOR_PORT": 9900}
 
@@ -75,6 +78,19 @@ def read_environment(state: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def migrations_fingerprint() -> str:
+    """Of every migration that can be applied: those in the tree, and the locked packages'."""
+    digest = hashlib.sha256((ROOT / "requirements.lock").read_bytes())
+    for path in sorted(ROOT.glob("*/migrations/*.py")):
+        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def schema_stamp(servers: Sequence[Server]) -> Path | None:
+    """Beside the data, so that it goes when they go. None for a database that is not ours alone."""
+    return next((s.place / "migrated" for s in servers if isinstance(s, Postgres)), None)
 
 
 def manage(environment: Mapping[str, str], *arguments: str, name: str = "") -> Program:

@@ -109,6 +109,10 @@ def manage(arguments: list[str]) -> int:
                 for server in servers:
                     server.start()
                 environment = startup.own_environment(state, secrets, embedded.urls(servers))
+                if arguments[0] in ("migrate", "flush") and (
+                    stamp := startup.schema_stamp(servers)
+                ):
+                    stamp.unlink(missing_ok=True)
                 return run_attached(startup.manage(environment, *arguments))
             finally:
                 embedded.stop(servers)

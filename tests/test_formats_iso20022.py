@@ -223,8 +223,8 @@ transfers_drawn = st.builds(
 messages = st.builds(
     CreditTransferInitiation,
     message_id=st.from_regex(r"[A-Z0-9]{1,35}", fullmatch=True),
-    created_at=st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)).map(
-        lambda moment: moment.replace(microsecond=0)
+    created_at=st.integers(1_600_000_000, 3_000_000_000).map(
+        lambda seconds: datetime.fromtimestamp(seconds, UTC)
     ),
     initiating_party=names,
     payments=st.lists(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from datetime import date
 from decimal import Decimal
@@ -255,8 +256,6 @@ def test_what_does_not_fit_is_never_written_cut(field: str, value: object) -> No
         value = "x" * 15
     if field == "routing_number":
         value = "x" * 9
-    import dataclasses
-
     entry = dataclasses.replace(file.entries[0], **{field: value})
     batch = dataclasses.replace(file.batches[0], entries=(entry,))
     with pytest.raises(ValueError, match=r"does not fit|fraction"):
