@@ -31,7 +31,14 @@ TABLES = (
     ("payout_holds", "payout_id"),
     ("ledger_transfers", "payout_id"),
 )
-TRIGGERED = ("payouts", "payout_holds", "payout_audit_log", "routing_decisions", "ledger_transfers", "ledger_entries")
+TRIGGERED = (
+    "payouts",
+    "payout_holds",
+    "payout_audit_log",
+    "routing_decisions",
+    "ledger_transfers",
+    "ledger_entries",
+)
 
 
 @dataclass(slots=True)
@@ -64,7 +71,11 @@ class Bench:
     def run(self, *, sizes: list[int], rounds: int, seconds: float) -> list[Measure]:
         """Alternate the variants for `rounds` rounds of about `seconds` each."""
         self._prepare()
-        measures = [Measure(variant, n) for n in sizes for variant in ("create", "no triggers", "bare insert")]
+        measures = [
+            Measure(variant, n)
+            for n in sizes
+            for variant in ("create", "no triggers", "bare insert")
+        ]
         for number in range(rounds):
             self.say(f"round {number + 1} of {rounds}")
             for measure in measures:
@@ -77,7 +88,11 @@ class Bench:
         iban = made["beneficiaries"]["iban"]
         self.account = (UUID(iban["id"]), UUID(iban["account_id"]))
         lifecycle.deposit(
-            tenant_id=self.tenant_id, currency="EUR", amount=Decimal(10) ** 12, reference="bench", actor=self.actor
+            tenant_id=self.tenant_id,
+            currency="EUR",
+            amount=Decimal(10) ** 12,
+            reference="bench",
+            actor=self.actor,
         )
         with connection.cursor() as cursor:
             for table in ("ledger_entries", *(name for name, _ in TABLES)):

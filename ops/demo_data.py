@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission, User
 
 from payouts import banks, beneficiaries, idempotency, lifecycle
@@ -121,13 +122,13 @@ def load_logins(password: str) -> list[dict[str, str]]:
     views = Permission.objects.filter(
         content_type__app_label__in=("payouts", "ledger"), codename__startswith="view_"
     )
+    missing = set(LOGINS) - set(
+        User.objects.filter(username__in=LOGINS).values_list("username", flat=True)
+    )
+    hashed = make_password(password) if missing else ""  # Slow on purpose: once is enough.
     for name, role in LOGINS.items():
-        user, fresh = User.objects.get_or_create(
-            username=name, defaults={"is_staff": True, "is_superuser": role is None}
-        )
-        if fresh:
-            user.set_password(password)
-            user.save()
+        defaults = {"is_staff": True, "is_superuser": role is None, "password": hashed}
+        user, _ = User.objects.get_or_create(username=name, defaults=defaults)
         if role is not None:
             group, _ = Group.objects.get_or_create(name=role)
             group.permissions.set(views)

@@ -64,7 +64,9 @@ class Scenario:
             except (NotAsExpected, OSError, KeyError) as error:
                 story, ok = f"{type(error).__name__}: {error}", False
             self.steps.append(Step(title, story, ok, time.monotonic() - started))
-            self.say(f"{'ok  ' if ok else 'FAIL'} {title} — {story} ({self.steps[-1].seconds:.1f} s)")
+            self.say(
+                f"{'ok  ' if ok else 'FAIL'} {title} — {story} ({self.steps[-1].seconds:.1f} s)"
+            )
         return all(step.ok for step in self.steps)
 
     # --- steps ------------------------------------------------------------------------------------
@@ -88,7 +90,9 @@ class Scenario:
 
     def retried_then_settled(self) -> str:
         fault = {"rail": "sepa", "fault": "reject", "code": "ED05", "count": 1}
-        self.expect(self.bank.call("POST", "/_sim/faults", fault).status < 300, "the fault was not set")
+        self.expect(
+            self.bank.call("POST", "/_sim/faults", fault).status < 300, "the fault was not set"
+        )
         payout = self.pay(self.beneficiaries["iban"], "300.00")
         ended = self.settle(payout)
         self.expect(ended["retry_count"] == 1, f"retried {ended['retry_count']} times")
@@ -112,7 +116,9 @@ class Scenario:
         other = self.ask(self.beneficiaries["iban"], "11.00", key=key)
         seen = (first.status, again.status, other.status)
         self.expect(seen == (201, 200, 422), f"answered {seen}")
-        self.expect(first.body["payout"]["id"] == again.body["payout"]["id"], "two payouts for one key")
+        self.expect(
+            first.body["payout"]["id"] == again.body["payout"]["id"], "two payouts for one key"
+        )
         return "201, then 200, then 422"
 
     def bank_agrees(self) -> str:
@@ -125,7 +131,9 @@ class Scenario:
             for row in booked:
                 same = (Decimal(row["amount"]), row["currency"])
                 asked = (Decimal(payout["amount"]), payout["currency"])
-                self.expect(same == asked, f"{payout_id}: the bank booked {same}, we asked for {asked}")
+                self.expect(
+                    same == asked, f"{payout_id}: the bank booked {same}, we asked for {asked}"
+                )
         return f"{len(self.payouts)} payouts compared, amount and currency equal"
 
     # --- what steps are made of ---------------------------------------------------------------------
@@ -170,7 +178,9 @@ class Scenario:
             if payout["status"] in statuses:
                 return payout
             if time.monotonic() > deadline:
-                raise NotAsExpected(f"{payout_id} is {payout['status']}, not {' or '.join(statuses)}")
+                raise NotAsExpected(
+                    f"{payout_id} is {payout['status']}, not {' or '.join(statuses)}"
+                )
             time.sleep(0.1)
 
     def settle(self, payout_id: str) -> dict[str, Any]:
@@ -209,7 +219,9 @@ def watch_first_payouts(scenario: Scenario, *, seconds: float = 8.0) -> bool:
             if payout["status"] != seen[name]:
                 seen[name] = payout["status"]
                 elapsed = time.monotonic() - started
-                scenario.say(f"{name}  {payout['amount']} {payout['currency']}  {seen[name]}  {elapsed:.1f} s")
+                scenario.say(
+                    f"{name}  {payout['amount']} {payout['currency']}  {seen[name]}  {elapsed:.1f} s"
+                )
         if all(status in ("sent", "settled") for status in seen.values()):
             return True
         time.sleep(0.1)

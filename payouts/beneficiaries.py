@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
@@ -77,8 +78,9 @@ def _canonical(request: NewBeneficiary) -> banks.CanonicalAccount:
         return banks.canonical_account(request.account_type, request.details, request.country)
     except banks.AccountInvalid as invalid:
         first = invalid.errors[0]
+        field = re.sub("_([a-z])", lambda m: m[1].upper(), first.field)  # As requests spell it.
         raise PayoutError(
-            "account_invalid", f"{first.code}: {first.detail}", param=f"account.{first.field}"
+            "account_invalid", f"{first.code}: {first.detail}", param=f"account.{field}"
         ) from None
 
 

@@ -68,7 +68,14 @@ def _replays(requests: Iterable[tuple[int, PayoutRequest]]) -> dict[int, Result]
     """Requests whose key is known: nothing is written for them, and the fingerprint must be the same."""
     wanted = list(requests)
     known = keycache.recall([r for _, r in wanted])
-    missing = [r for _, r in wanted if (r.tenant_id, r.external_id) not in known]
+    # The cache may be wrong about another meaning; only the database may say so.
+    missing = [
+        r
+        for _, r in wanted
+        if known.get((r.tenant_id, r.external_id), (None, b""))[1] != r.fingerprint
+    ]
+    for r in missing:
+        known.pop((r.tenant_id, r.external_id), None)
     if missing:
         with connection.cursor() as cursor:
             cursor.execute(

@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.conf import settings
+from django.db import OperationalError, connection
 
 from payouts.errors import PayoutError
 
@@ -39,13 +40,20 @@ def fingerprint(route: str, values: dict[str, Any]) -> bytes:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return format(value.normalize(), "f")  # 1000, 1000.0 and 1000.00 are the same money.
+        return _digits(value)  # 1000, 1000.0 and 1000.00 are the same money.
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    source = getattr(value, "source", None)  # A JSON number that kept its source text.
-    return source if source is not None else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # A JSON number that kept its source text; marked with what no text holds: "1" is not 1.
+        return "\x00" + _digits(Decimal(getattr(value, "source", None) or str(value)))
+    return value
+
+
+def _digits(number: Decimal) -> str:
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def claim(use: KeyUse | None, *, resource_id: UUID) -> UUID | None:
@@ -57,7 +65,19 @@ def claim(use: KeyUse | None, *, resource_id: UUID) -> UUID | None:
     if use is None:
         return None
     assert connection.in_atomic_block, "a key is claimed inside the verb it belongs to"  # noqa: S101
+    try:
+        return _claim(use, resource_id)
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) == "55P03":  # lock_not_available
+            raise PayoutError("idempotency_in_progress", retry_after_s=1) from error
+        raise
+
+
+def _claim(use: KeyUse, resource_id: UUID) -> UUID | None:
     with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, true)", [f"{settings.LOCK_TIMEOUT_MS}ms"]
+        )
         cursor.execute(
             "INSERT INTO idempotency_keys (tenant_id, route, key, fingerprint, resource_id)"
             " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (tenant_id, route, key) DO NOTHING RETURNING id",

@@ -5,9 +5,11 @@ Holds no answer, only ids: an answer is always read anew. Entries live IDEMPOTEN
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Protocol
 from uuid import UUID
 
@@ -41,7 +43,12 @@ def recall(requests: Sequence[Keyed]) -> dict[tuple[UUID, str], tuple[UUID, byte
     except (RedisError, OSError) as error:
         _rest(error)
         return {}
-    return {names[name]: (UUID(value[0]), value[1]) for name, value in found.items()}
+    known = {}
+    for name, value in found.items():
+        with contextlib.suppress(TypeError, ValueError):  # Not ours: as good as nothing.
+            payout_id, fingerprint = value
+            known[names[name]] = (UUID(payout_id), bytes(fingerprint))
+    return known
 
 
 def remember(created: Sequence[tuple[Keyed, UUID]]) -> None:
@@ -66,7 +73,8 @@ def forget(request: Keyed) -> None:
 
 
 def _name(request: Keyed) -> str:
-    return f"payout-key:{request.tenant_id}:{request.external_id.encode().hex()}"
+    # Hashed, because a key of 255 characters is too long for the name of a cache entry.
+    return f"payout-key:{request.tenant_id}:{sha256(request.external_id.encode()).hexdigest()}"
 
 
 def _usable() -> bool:

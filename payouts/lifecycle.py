@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 
 from payouts import audit, beneficiaries, clock, doorbell, funds, idempotency, money, states
 from payouts.audit import Actor, engine
@@ -27,10 +27,11 @@ EXTRA_RETRIES = 3  # What a person's retry adds to the budget.
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The verb took effect, or had before."""
+    """The verb took effect, or had before: `replayed` when this very request had asked for it."""
 
     payout_id: UUID
     status: str
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,12 @@ def deposit(
     with transaction.atomic(durable=True):
         beneficiaries.ensure_tenants([tenant_id])
         idempotency.claim(key, resource_id=tenant_id)
-        transfer_id, fresh = funds.deposit(
-            tenant_id=tenant_id, currency=currency, amount=amount, reference=reference
-        )
+        try:
+            transfer_id, fresh = funds.deposit(
+                tenant_id=tenant_id, currency=currency, amount=amount, reference=reference
+            )
+        except DataError:  # The sum has more digits than a balance holds.
+            raise PayoutError("amount_out_of_range", param="amount") from None
         if fresh:
             data = {"transfer_id": str(transfer_id), "amount": str(amount), "currency": currency}
             audit.record(
@@ -158,11 +162,18 @@ def _act(
     tenant_id: UUID | None,
     key: idempotency.KeyUse | None,
 ) -> list[Result]:
-    """Lock, decide each, move together, ring. One transaction; a refused payout is left as it was."""
+    """Lock, decide each, move together, ring. One transaction; a refused payout is left as it was.
+
+    A key that was used before changes nothing: it shows how things stand. Refusals alone use up no key.
+    """
     with transaction.atomic(durable=True):
-        idempotency.claim(key, resource_id=ids[0])
+        known = idempotency.claim(key, resource_id=ids[0])
         locked = states.lock_payouts(ids, tenant_id=tenant_id)
-        verdicts = {payout.id: decide(payout) for payout in locked.values()}
+        if known is not None:
+            return [_as_it_stands(payout_id, locked) for payout_id in ids]
+        verdicts: dict[UUID, Result | Move] = {
+            payout.id: decide(payout) for payout in locked.values()
+        }
         moves = [verdict for verdict in verdicts.values() if isinstance(verdict, Move)]
         if moves:
             states.transition(moves, actor=actor, at=clock.now())
@@ -174,7 +185,10 @@ def _act(
         _hasten(
             [locked[v.payout_id] for v in verdicts.values() if isinstance(v, Done)], actor, reason
         )
-        doorbell.ring("dispatch")
+        if all(isinstance(verdict, Refused) for verdict in verdicts.values()):
+            transaction.set_rollback(True)
+        else:
+            doorbell.ring("dispatch")
     results: list[Result] = []
     for payout_id in ids:
         verdict = verdicts.get(payout_id)
@@ -185,6 +199,12 @@ def _act(
         else:
             results.append(verdict)
     return results
+
+
+def _as_it_stands(payout_id: UUID, locked: dict[UUID, LockedPayout]) -> Result:
+    if payout_id not in locked:
+        return Refused(payout_id, PayoutError("not_found"))
+    return Done(payout_id, locked[payout_id].status, replayed=True)
 
 
 def _wish(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:

@@ -67,6 +67,12 @@ class Engine:
         for server in self.servers:
             server.start()
             self.fleet.adopt(server)
+            if isinstance(server, embedded.Postgres) and server.place != server.home:
+                self.progress.line(
+                    f"  ! {server.account.name} cannot enter {self.state}: the database is in "
+                    f"{server.place}",
+                    "yellow",
+                )
             self.fleet.interrupts.check()
 
     def _migrate(self, *, unless_current: bool) -> None:
@@ -109,13 +115,14 @@ class Engine:
         def ready() -> bool:
             nonlocal status, answer
             status, answer = _get(int(self.environment["PORT"]), "/readyz")
-            return status == 200 or time.monotonic() > deadline
+            hopeless = any(m.deaths > m.policy.free_deaths for m in self.fleet.members.values())
+            return status == 200 or hopeless or time.monotonic() > deadline
 
         self.fleet.watch(ready, every=0.1)
         if status != 200:
             dead = [name for name, member in self.fleet.members.items() if member.deaths]
             logs = "\n".join(f"--- {name}\n{self._log_tail(name)}" for name in dead)
-            raise Failed(f"not ready after {READY_SECONDS} s; /readyz says {answer!r}\n{logs}")
+            raise Failed(f"the engine does not get ready; /readyz says {answer!r}\n{logs}")
 
     def run_shown(self, *arguments: str) -> int:
         """Run a manage.py command whose output is for whoever looks at the terminal."""

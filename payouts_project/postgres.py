@@ -80,7 +80,7 @@ class Postgres(Server):
         if made_by != self.find_binaries()[1]:
             raise EmbeddedError(
                 f"the data in {self.data} was made by PostgreSQL {made_by}, the server here is "
-                f"{self.find_binaries()[1]}: set PG_BIN_DIR to a {made_by}'s bin directory, "
+                f"{self.find_binaries()[1]}: set PG_BIN_DIR to a PostgreSQL {made_by}, "
                 "or delete the state directory"
             )
 

@@ -281,7 +281,6 @@ class Fleet:
         members = [self.members[name] for name in names if name in self.members]
         for member in members:
             member.restart_at = None
-        started = time.monotonic()
         for step in range(max((len(m.runnable.stop_signals) for m in members), default=0)):
             patience = 0.0
             for member, pid in _alive(members):
@@ -296,7 +295,6 @@ class Fleet:
                 member.runnable.process.wait()
                 member.pid = None
         self.write_file()
-        print(names, time.monotonic()-started)
 
     def _await_end(self, members: list[_Member], seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -4,8 +4,8 @@ Loaded by `-p` in pyproject.toml, so that it acts before pytest-django reads the
 controller of a parallel run starts the servers once; its workers inherit the URLs.
 
 * DATABASE_URL and REDIS_URL, where set, are used instead; the role needs CREATEDB.
-* FIXTURES_DIR (default ../shared/fixtures) holds sample files for tests marked `fixtures`. Where
-  it is absent they do not run, and the summary says how many; REQUIRE_FIXTURES=1 makes that fail.
+* FIXTURES_DIR (default ../shared/fixtures) holds sample files. Where it is absent some tests do
+  not run, and the summary says how many; REQUIRE_FIXTURES=1 makes that fail.
 * REQUIRE_ALL=1: a skipped test fails the run.
 """
 
@@ -22,7 +22,7 @@ from payouts_project import embedded, sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES_DIR = Path(os.environ.get("FIXTURES_DIR", ROOT.parent / "shared" / "fixtures"))
-NO_FIXTURES = "no sample files: FIXTURES_DIR is not there"
+NO_FIXTURES = "fixtures folder absent"  # how tests that read sample files say why they skip
 
 
 @pytest.hookimpl(wrapper=True)
@@ -37,19 +37,6 @@ def pytest_load_initial_conftests(
         for name, value in {**sandbox.test_environment(state), **urls}.items():
             os.environ.setdefault(name, value)
     return (yield)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not FIXTURES_DIR.is_dir():
-        for item in items:
-            if item.get_closest_marker("fixtures"):
-                item.add_marker(pytest.mark.skip(reason=NO_FIXTURES))
-
-
-@pytest.fixture(scope="session")
-def fixtures_dir() -> Path:
-    """For tests marked `fixtures`."""
-    return FIXTURES_DIR
 
 
 def _skips(config: pytest.Config) -> list[pytest.TestReport]:

@@ -38,6 +38,10 @@ class Account:
         )
 
     @property
+    def name(self) -> str:
+        return self.entry.pw_name if self.entry else "this user"
+
+    @property
     def options(self) -> dict[str, Any]:
         """Keyword arguments for Popen. "/" because the account must be able to stand there."""
         if self.entry is None:

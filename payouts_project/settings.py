@@ -224,9 +224,13 @@ UNFOLD = {
     "SITE_TITLE": "Payouts",
     "SITE_HEADER": "Payouts workbench",
     "SITE_SYMBOL": "payments",
+    "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "ops.admin.environment_badge",
+    "DASHBOARD_CALLBACK": "ops.overview.dashboard",
+    "STYLES": [f"{STATIC_URL}ops/workbench.css"],
+    "SIDEBAR": {"show_search": True, "navigation": "ops.navigation.navigation"},
 }
 LOGGING = {
     "version": 1,

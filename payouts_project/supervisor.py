@@ -5,16 +5,13 @@ It knows nothing of Django: settings need the database's address first, and it i
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import signal
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from payouts_project import checks, embedded, sandbox, startup
 from payouts_project.engine import Engine, Failed, held, run_attached
+from payouts_project.greeting import greeting
 from payouts_project.interrupts import Stopped
 from payouts_project.progress import Progress
 
@@ -27,8 +24,7 @@ def up(arguments: list[str]) -> int:
     progress = Progress()
     with held(startup.state_directory()) as state:
         progress.line("Payouts engine" + (", once" if once else ""), "bold")
-        if (seconds := float(os.environ.pop("SETUP_SECONDS", "0") or 0)) >= 0.05:
-            progress.done("install", seconds)
+        progress.seconds["install"] = float(os.environ.pop("SETUP_SECONDS", "0") or 0)
         engine = Engine(state, progress)
         try:
             engine.start()
@@ -55,7 +51,8 @@ def _scenario(engine: Engine) -> int:
 
 
 def _serve(engine: Engine) -> int:
-    greet(engine.progress, engine.environment, engine.demo)
+    for line in greeting(engine.environment, engine.demo):
+        engine.progress.line(line)
     try:
         if engine.run_shown("demo", "--first") != 0:
             engine.progress.line("✗ the first payouts did not arrive: see above", "red")
@@ -64,38 +61,6 @@ def _serve(engine: Engine) -> int:
     except Stopped as stopped:  # as it should end
         engine.progress.line(f"\n{stopped}")
     return 0
-
-
-def greet(progress: Progress, environment: Mapping[str, str], demo: Mapping[str, Any]) -> None:
-    base = f"http://127.0.0.1:{environment['PORT']}"
-    bank = f"http://127.0.0.1:{environment['BANK_SIMULATOR_PORT']}"
-    progress.line()
-    for what, where in (
-        ("Workbench", f"{base}/admin/"),
-        ("API", f"{base}/api/docs/"),
-        ("What the bank was told", f"{bank}/_sim/records"),
-        ("State, logs, secrets", environment["STATE_DIR"]),
-    ):
-        progress.line(f"  {what:<24}{where}")
-    for login in demo.get("logins", ()):
-        name, password = login.get("username", ""), login.get("password", "")
-        progress.line(f"  {'Login':<24}{name} / {password}  {login.get('role', '')}".rstrip())
-    if command := curl(base, demo):
-        progress.line("\n  Pay somebody:\n", "bold")
-        progress.line(command)
-    progress.line()
-
-
-def curl(base: str, demo: Mapping[str, Any]) -> str:
-    """One line to paste; a new key each second makes each paste a new payout."""
-    example = demo.get("example")
-    if not isinstance(example, dict):
-        return ""
-    headers = {"Content-Type": "application/json", **example.get("headers", {})}
-    options = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
-    options.append('-H "Idempotency-Key: try-$(date +%s)"')
-    options.append("-d " + shlex.quote(json.dumps(example.get("body", {}), separators=(",", ":"))))
-    return f"curl -s {base}/api/payouts {' '.join(options)}"
 
 
 def manage(arguments: list[str]) -> int:

@@ -25,7 +25,9 @@ def sepa(name: str = "default") -> banks.BankLine:
 
 def expire_leases() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE bank_transmissions SET lease_until = clock_timestamp() - interval '1 s'")
+        cursor.execute(
+            "UPDATE bank_transmissions SET lease_until = clock_timestamp() - interval '1 s'"
+        )
 
 
 def test_a_message_rail_claims_a_batch_at_a_time(sandbox: World, settings: Any) -> None:
@@ -39,7 +41,9 @@ def test_a_message_rail_claims_a_batch_at_a_time(sandbox: World, settings: Any) 
     assert set(PayoutAttempt.objects.values_list("state", flat=True)) == {"intent"}
 
 
-@pytest.mark.parametrize(("by_priority", "expected"), [(True, ["instant", "standard"]), (False, ["standard", "instant"])])
+@pytest.mark.parametrize(
+    ("by_priority", "expected"), [(True, ["instant", "standard"]), (False, ["standard", "instant"])]
+)
 def test_priority_goes_first_if_enabled(
     sandbox: World, settings: Any, by_priority: bool, expected: list[str]
 ) -> None:
@@ -156,7 +160,9 @@ def test_an_order_that_was_booked_but_not_answered_is_found_by_asking(
 
 
 @pytest.mark.parametrize("kind", ["iban", "us_bank"])
-def test_an_order_booked_late_is_sent_again_under_the_same_reference(sandbox: World, kind: str) -> None:
+def test_an_order_booked_late_is_sent_again_under_the_same_reference(
+    sandbox: World, kind: str
+) -> None:
     sandbox.bank.fault("late_booking", count=1, seconds=4)
     payout = sandbox.create(kind)
     sandbox.reach(payout, "sent", "settled", seconds=20)
@@ -272,7 +278,9 @@ def _rename(account_id: UUID, name: str) -> None:
     row.save()
 
 
-def test_a_wish_to_cancel_is_honoured_when_the_order_never_left(sandbox: World, settings: Any) -> None:
+def test_a_wish_to_cancel_is_honoured_when_the_order_never_left(
+    sandbox: World, settings: Any
+) -> None:
     payout = sandbox.create()
     bank = sepa()
     claim = dispatch.claim_due(bank)

@@ -248,7 +248,7 @@ SCHEMA = etree.XMLSchema(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(messages)
 def test_what_we_write_is_valid_and_comes_back_equal(message: CreditTransferInitiation) -> None:
     body = write_pain001(message)
@@ -257,7 +257,7 @@ def test_what_we_write_is_valid_and_comes_back_equal(message: CreditTransferInit
     assert write_pain001(message) == body
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(messages, st.data())
 def test_one_changed_control_digit_is_refused(
     message: CreditTransferInitiation, data: st.DataObject

@@ -142,7 +142,7 @@ files_drawn = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(files_drawn)
 def test_what_we_write_comes_back_equal(file: NachaFile) -> None:
     body = write_nacha(file)
@@ -157,7 +157,7 @@ def test_what_we_write_comes_back_equal(file: NachaFile) -> None:
 _CONTROLS = {"8": [(1, 54), (79, 94)], "9": [(1, 55)]}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(files_drawn, st.data())
 def test_one_changed_control_digit_is_refused_and_the_record_is_named(
     file: NachaFile, data: st.DataObject

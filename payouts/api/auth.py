@@ -117,7 +117,7 @@ class RolePermission(BasePermission):
         if not isinstance(request.user, Caller):
             raise PayoutError("unauthenticated")
         row = ROLES.get(getattr(view, "route", ""), {})
-        method = "GET" if request.method in ("HEAD", "OPTIONS") else str(request.method)
+        method = "GET" if request.method == "HEAD" else str(request.method)
         if row and method not in row:
             raise MethodNotAllowed(method)
         return request.user.actor.role in row.get(method, frozenset())

@@ -55,11 +55,14 @@ def _broker() -> str:
 
 
 def _demo_loaded() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM bank_connectors), EXISTS (SELECT FROM beneficiaries)"
-        )
-        return "ok" if all(cursor.fetchone()) else "not loaded"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM bank_connectors), EXISTS (SELECT FROM beneficiaries)"
+            )
+            return "ok" if all(cursor.fetchone()) else "not loaded"
+    except DatabaseError:
+        return "does not answer"
 
 
 def _worker_seen() -> str:

@@ -6,14 +6,15 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from django.http.response import HttpResponseBase
 from rest_framework import exceptions
 
 from payouts.errors import REFUSALS, PayoutError
 
 log = logging.getLogger(__name__)
+TYPE = "application/problem+json"
 FROM_DRF: dict[type[Exception], str] = {
     exceptions.NotAuthenticated: "unauthenticated",
     exceptions.AuthenticationFailed: "unauthenticated",
@@ -25,7 +26,19 @@ FROM_DRF: dict[type[Exception], str] = {
     exceptions.UnsupportedMediaType: "unsupported_media_type",
     exceptions.Throttled: "rate_limited",
     exceptions.ParseError: "malformed_json",
-    exceptions.NotAcceptable: "bad_request",
+    UnreadablePostError: "bad_request",  # The client went away in the middle of its body.
+}
+
+FROM_STATUS = {
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    500: "internal_error",
+    503: "service_unavailable",
 }
 
 
@@ -42,7 +55,8 @@ def answer(error: PayoutError, *, request_id: str) -> JsonResponse:
     }
     if error.param:
         body["param"] = error.param
-    response = JsonResponse(body, status=error.status, content_type="application/problem+json")
+    response = JsonResponse(body, status=error.status, content_type=TYPE)
+    response["Content-Length"] = str(len(response.content))
     if error.retry_after_s is not None:
         response["Retry-After"] = str(error.retry_after_s)
     if error.status == 401:
@@ -61,7 +75,7 @@ def to_response(exception: Exception, context: dict[str, Any]) -> JsonResponse |
     response = answer(error, request_id=request_id)
     if isinstance(exception, exceptions.MethodNotAllowed):
         view = context.get("view")
-        response["Allow"] = ", ".join(getattr(view, "allowed_methods", []))
+        response["Allow"] = ", ".join(sorted(getattr(view, "allowed_methods", [])))
     return response
 
 
@@ -75,8 +89,6 @@ def _as_refusal(exception: Exception) -> PayoutError | None:
             return PayoutError(code)
     if isinstance(exception, OperationalError | InterfaceError):
         return PayoutError("service_unavailable", retry_after_s=2)
-    if isinstance(exception, DatabaseError):
-        return None
     return None
 
 
@@ -91,6 +103,16 @@ def _from_validation(details: Any, path: str = "") -> PayoutError:
     name, inner = next(iter(details.items()))
     inner_path = path if name == "non_field_errors" else f"{path}.{name}".lstrip(".")
     return _from_validation(inner, inner_path)
+
+
+def stand_in(response: HttpResponseBase, *, request_id: str) -> JsonResponse:
+    """The problem for a refusal of Django's own, whose page would be HTML."""
+    problem = answer(
+        PayoutError(FROM_STATUS.get(response.status_code, "bad_request")), request_id=request_id
+    )
+    if "Allow" in response.headers:
+        problem["Allow"] = response.headers["Allow"]
+    return problem
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +21,8 @@ from payouts.api import problems
 from payouts.errors import PayoutError
 
 DEPTH_MAX = 32
+NUMBER_MAX = 400  # Characters of a JSON number; nothing we store has as many.
+DRAIN_BYTES_MAX = 16 * 1024 * 1024
 REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 PRINTABLE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -29,8 +33,8 @@ class JsonNumber(float):
     source: str
 
     def __new__(cls, source: str) -> JsonNumber:
-        number = super().__new__(cls, source)
-        number.source = source
+        number = super().__new__(cls, source if len(source) <= NUMBER_MAX else "nan")
+        number.source = source[: NUMBER_MAX + 1]
         return number
 
 
@@ -88,8 +92,10 @@ def _check_tree(document: Any) -> None:
 
 
 def _check_text(text: str) -> None:
-    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
-        raise PayoutError("invalid_text", "NUL and lone surrogates are not text")
+    with contextlib.suppress(UnicodeEncodeError):  # A lone surrogate.
+        if b"\x00" not in text.encode():
+            return
+    raise PayoutError("invalid_text", "NUL and lone surrogates are not text")
 
 
 class StrictJSONParser(BaseParser):
@@ -106,11 +112,17 @@ class StrictJSONParser(BaseParser):
         body = stream.read(settings.MAX_BODY_BYTES + 1)
         if len(body) > settings.MAX_BODY_BYTES:
             raise PayoutError("payload_too_large")
+        announced = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
+        if len(body) < int(announced):
+            raise PayoutError("bad_request", "The body is shorter than its Content-Length")
         return read_json(body)
 
 
 class RequestMiddleware:
-    """Gives every request an id, refuses bodies that are too large before reading, forbids caching answers."""
+    """Gives every request an id, refuses bodies that are too large before reading, forbids caching answers.
+
+    Under /api/ it also turns what Django itself refuses (a bad Host, say) into a problem.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -119,29 +131,74 @@ class RequestMiddleware:
         given = request.headers.get("X-Request-Id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else str(uuid7())
         request.META["payouts.request_id"] = request_id
-        refusal = self._refusal(request) if request.path.startswith("/api/") else None
-        if refusal is not None:
-            response: HttpResponse = problems.answer(refusal, request_id=request_id)
-        else:
+        if not request.path.startswith("/api/"):
             response = self.get_response(request)
-        response["X-Request-Id"] = request_id
-        if request.path.startswith("/api/"):
+        else:
+            response = self._api(request, request_id)
             response.setdefault("Cache-Control", "no-store")
+        response["X-Request-Id"] = request_id
         return response
 
-    def _refusal(self, request: HttpRequest) -> PayoutError | None:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal():
-            return PayoutError("bad_request", "Content-Length is not a number")
-        if int(length) > settings.MAX_BODY_BYTES:
-            return PayoutError("payload_too_large")
-        if request.META.get("HTTP_TRANSFER_ENCODING"):
-            return PayoutError("bad_request", "Send a Content-Length instead of chunks")
-        return None
+    def _api(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        try:
+            _frame(request)
+        except PayoutError as refusal:
+            return problems.answer(refusal, request_id=request_id)
+        response = self.get_response(request)
+        if response.status_code >= 400 and response.headers.get("Content-Type") != problems.TYPE:
+            return problems.stand_in(response, request_id=request_id)
+        return response
+
+
+def _frame(request: HttpRequest) -> None:
+    """Where the body ends, before anybody reads it. Raises PayoutError."""
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in (
+        "",
+        "identity",
+    ):
+        raise PayoutError("unsupported_media_type", "Send the body without Content-Encoding")
+    if request.META.get("HTTP_TRANSFER_ENCODING"):
+        _gather_chunks(request)
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not (length.isascii() and length.isdecimal() and len(length) <= 18):
+        raise PayoutError("bad_request", "Content-Length is not a number")
+    if int(length) > settings.MAX_BODY_BYTES:
+        _drain(request)
+        raise PayoutError("payload_too_large")
+
+
+def _gather_chunks(request: HttpRequest) -> None:
+    """A body in chunks becomes one with a length, where the server undoes the chunks (gunicorn does)."""
+    if not request.META.get("wsgi.input_terminated"):
+        raise PayoutError("bad_request", "Send a Content-Length instead of chunks")
+    try:
+        body = request.META["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+    except Exception as error:  # noqa: BLE001  (each server has its own errors for chunks that are none)
+        raise PayoutError("bad_request", "The chunks of the body cannot be read") from error
+    if len(body) > settings.MAX_BODY_BYTES:
+        raise PayoutError("payload_too_large")
+    request.META["CONTENT_LENGTH"] = str(len(body))
+    request._stream = io.BytesIO(body)  # type: ignore[attr-defined]  # What WSGIRequest reads from.
+
+
+def _drain(request: HttpRequest) -> None:
+    """Read a body that is refused, within reason: a client that is still sending would miss the answer."""
+    left = DRAIN_BYTES_MAX
+    while left > 0 and (piece := request.read(65_536)):
+        left -= len(piece)
 
 
 def request_id_of(request: HttpRequest | Request) -> str:
     return str(request.META.get("payouts.request_id", ""))
+
+
+def body_of(request: Request, *, optional: bool = False) -> Any:
+    """The parsed body. Nothing at all stands for {} where a body is optional, and is not JSON where it is not."""
+    if request.META.get("CONTENT_LENGTH") in (None, "", "0"):
+        if not optional:
+            raise PayoutError("malformed_json", "The body is empty")
+        return {}
+    return request.data
 
 
 def idempotency_key(request: Request, *, required: bool) -> str:

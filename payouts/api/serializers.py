@@ -5,14 +5,18 @@ A field that is not declared is refused, a text must be a text, an amount is rea
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import re
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from payouts import money
@@ -23,6 +27,25 @@ from payouts.models import Beneficiary, Payout, Priority
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16_384
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+HYPHENATED = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _path(field: Any, name: str = "") -> str:
+    """The name of a field as a caller knows it: `account.iban`."""
+    names = [name] if name else []
+    while field is not None and field.field_name:
+        names.insert(0, field.field_name)
+        field = field.parent
+    return ".".join(names)
+
+
+class Choice(serializers.ChoiceField):
+    """One of a few words. A refusal lists them and never repeats what was sent."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in self.choices:
+            raise serializers.ValidationError(f"One of {', '.join(self.choices)}", code="invalid")
+        return data
 
 
 class Strict(serializers.Serializer[Any]):
@@ -30,10 +53,10 @@ class Strict(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
-            raise PayoutError("validation_error", "The body must be a JSON object")
+            raise PayoutError("validation_error", "It must be a JSON object", param=_path(self))
         unknown = sorted(set(data) - set(self.fields))
         if unknown:
-            raise PayoutError("unknown_field", param=unknown[0][:100])
+            raise PayoutError("unknown_field", param=_path(self, unknown[0][:100]))
         return super().to_internal_value(data)
 
     def checked(self) -> dict[str, Any]:
@@ -50,21 +73,38 @@ class Text(serializers.CharField):
             self.fail("invalid")
         if any(ord(char) < 32 for char in data):
             raise PayoutError(
-                "invalid_text", "Control characters are not allowed", param=self.field_name or ""
+                "invalid_text", "Control characters are not allowed", param=_path(self)
             )
         return super().to_internal_value(data)
+
+
+class Country(Text):
+    """ISO 3166-1 alpha-2, in capitals."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or not re.fullmatch("[A-Z]{2}", data):
+            raise serializers.ValidationError("Two capital letters (ISO 3166-1)", code="invalid")
+        return data
 
 
 class Uuid(serializers.UUIDField):
     """A UUID written with hyphens."""
 
     def to_internal_value(self, data: Any) -> UUID:
-        if not isinstance(data, str) or len(data) != 36:
+        if not isinstance(data, str) or not HYPHENATED.fullmatch(data):
             self.fail("invalid", value="")
-        value: UUID = super().to_internal_value(data)
-        return value
+        return UUID(data)
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"},
+            {"type": "number"},
+        ],
+        "example": "1000.00",
+    }
+)
 class Amount(serializers.Field[Decimal, Any, str, Decimal]):
     """A decimal string, or a JSON number taken from its source text."""
 
@@ -82,15 +122,14 @@ class Amount(serializers.Field[Decimal, Any, str, Decimal]):
         return str(value)
 
 
+@extend_schema_field(OpenApiTypes.DATETIME)
 class Moment(serializers.Field[datetime, Any, str, datetime]):
     """An ISO 8601 time with its offset."""
 
     def to_internal_value(self, data: Any) -> datetime:
         if isinstance(data, str) and MOMENT.fullmatch(data):
-            try:
-                return datetime.fromisoformat(data)
-            except ValueError:
-                pass
+            with contextlib.suppress(ValueError, OverflowError):
+                return datetime.fromisoformat(data).astimezone(UTC)
         raise PayoutError(
             "schedule_invalid", "An ISO 8601 time with offset", param=self.field_name or ""
         )
@@ -99,6 +138,7 @@ class Moment(serializers.Field[datetime, Any, str, datetime]):
         return value.isoformat()
 
 
+@extend_schema_field({"type": "object", "maxProperties": METADATA_KEYS_MAX})
 class Metadata(serializers.Field[dict[str, Any], Any, dict[str, Any], dict[str, Any]]):
     """At most 50 keys and 16 KiB; kept as given, never interpreted."""
 
@@ -127,9 +167,16 @@ def _check_numbers(value: Any) -> None:
         for inner in value:
             _check_numbers(inner)
     elif isinstance(value, JsonNumber):
-        kept = Decimal(repr(float(value)))
-        if not kept.is_finite() or kept != Decimal(value.source):
+        kept = float(value)
+        if not math.isfinite(kept) or not _same_number(repr(kept), value.source):
             raise PayoutError("validation_error", "Write this number as a string", param="metadata")
+
+
+def _same_number(one: str, other: str) -> bool:
+    try:
+        return Decimal(one) == Decimal(other)
+    except InvalidOperation:  # An exponent beyond anything.
+        return False
 
 
 class PayoutInput(Strict):
@@ -142,7 +189,7 @@ class PayoutInput(Strict):
     amount = Amount()
     currency = Text(max_length=10, trim_whitespace=False)
     payoutMethod = Text(max_length=50)  # noqa: N815
-    priority = serializers.ChoiceField(Priority.choices, required=False, default="standard")
+    priority = Choice(Priority.values, required=False, default="standard")
     description = Text(
         max_length=140, required=False, allow_blank=True, allow_null=True, default=""
     )
@@ -151,7 +198,7 @@ class PayoutInput(Strict):
 
 
 class AccountInput(Strict):
-    type = serializers.ChoiceField(["iban", "us_bank", "uk_bank", "mobile_money", "swift"])
+    type = Choice(["iban", "us_bank", "uk_bank", "mobile_money", "swift"])
     currency = Text(max_length=10, trim_whitespace=False)
     iban = Text(max_length=60, required=False)
     bic = Text(max_length=20, required=False)
@@ -173,8 +220,8 @@ class AccountInput(Strict):
 
 class BeneficiaryInput(Strict):
     name = Text(max_length=140)
-    beneficiaryType = serializers.ChoiceField(["user", "merchant", "business"])  # noqa: N815
-    country = serializers.RegexField(r"^[A-Z]{2}\Z", max_length=2)
+    beneficiaryType = Choice(["user", "merchant", "business"])  # noqa: N815
+    country = Country()
     account = AccountInput()
 
 
@@ -190,7 +237,7 @@ class ReasonInput(Strict):
 
 
 class OptionalReasonInput(Strict):
-    reason = Text(max_length=500, required=False, allow_blank=True, default="")
+    reason = Text(max_length=500, required=False, allow_blank=True, allow_null=True, default="")
 
 
 class PayoutOutput(serializers.ModelSerializer[Payout]):

@@ -10,53 +10,59 @@ from django.conf import settings
 from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from payouts import admission, beneficiaries, creation, funds, idempotency, keycache, lifecycle, money
-from payouts.api import filters, serializers
+from payouts import (
+    admission,
+    beneficiaries,
+    creation,
+    funds,
+    idempotency,
+    keycache,
+    lifecycle,
+    money,
+)
+from payouts.api import filters, schema, serializers
 from payouts.api.auth import actor_of, writing_tenant
-from payouts.api.requests import idempotency_key, key_use
+from payouts.api.door import Door
+from payouts.api.requests import body_of, idempotency_key, key_use
+from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.models import Payout
 
+OFFSET_MAX = 1_000_000
 
-class PayoutsView(APIView):
+
+class PayoutsView(Door):
     """`/api/payouts`: create one, list many."""
 
     route: ClassVar[str] = "payouts"
+    parameters = filters.PARAMETERS
 
+    @schema.creates_a_payout
     def post(self, request: Request) -> Response:
         tenant_id = writing_tenant(request)
         key = idempotency_key(request, required=True)
-        wish = _payout_request(tenant_id, key, serializers.PayoutInput(data=request.data).checked())
-        result = creation.create_payouts([wish], actor=actor_of(request))[0]
-        if (
-            isinstance(result, creation.Replayed)
-            and not Payout.objects.filter(pk=result.payout_id).exists()
-        ):
-            keycache.forget(
-                wish
-            )  # The cache remembers what the database (restored?) does not have.
-            result = creation.create_payouts([wish], actor=actor_of(request))[0]
-        if isinstance(result, creation.Refused):
-            raise result.error
-        payout = Payout.objects.get(pk=result.payout_id)
-        replayed = isinstance(result, creation.Replayed)
-        response = Response(
-            {"success": True, "payout": serializers.PayoutOutput(payout).data},
-            status=200 if replayed else 201,
-        )
-        response["Idempotent-Replayed"] = "true" if replayed else "false"
+        values = serializers.PayoutInput(data=body_of(request)).checked()
+        wish = _payout_request(tenant_id, key, values)
+        result, payout = _create(wish, actor_of(request))
+        if payout is None:
+            keycache.forget(wish)  # It remembers what the (restored?) database does not have.
+            result, payout = _create(wish, actor_of(request))
+        if payout is None:
+            raise PayoutError("service_unavailable", retry_after_s=2)
+        shown = {"success": True, "payout": serializers.PayoutOutput(payout).data}
+        response = _fresh_or_replayed(shown, fresh=isinstance(result, creation.Created))
         response["Location"] = f"/api/payouts/{payout.pk}"
         return response
 
+    @schema.lists_payouts
     def get(self, request: Request) -> Response:
         query = request.query_params
         found = filters.narrow(query, _visible(request))
-        limit = filters.whole_number(
-            query, "limit", default=50, low=1, high=settings.LIST_LIMIT_MAX
-        )
-        offset = filters.whole_number(query, "offset", default=0, low=0, high=10_000)
+        most = settings.LIST_LIMIT_MAX
+        limit = filters.whole_number(query, "limit", default=50, low=1, high=most, cap=True)
+        # Further down, a list is narrowed by `created_before`, which costs the same anywhere.
+        offset = filters.whole_number(query, "offset", default=0, low=0, high=OFFSET_MAX, cap=False)
         page = found.order_by("-id")[offset : offset + limit]
         return Response(
             {
@@ -67,6 +73,20 @@ class PayoutsView(APIView):
                 "offset": offset,
             }
         )
+
+
+def _create(wish: admission.PayoutRequest, actor: Actor) -> tuple[creation.Result, Payout | None]:
+    result = creation.create_payouts([wish], actor=actor)[0]
+    if isinstance(result, creation.Refused):
+        raise result.error
+    return result, Payout.objects.filter(pk=result.payout_id).first()
+
+
+def _fresh_or_replayed(body: dict[str, Any], *, fresh: bool) -> Response:
+    """201 for what is new, 200 for what was there."""
+    response = Response(body, status=201 if fresh else 200)
+    response["Idempotent-Replayed"] = "false" if fresh else "true"
+    return response
 
 
 def _payout_request(tenant_id: UUID, key: str, values: dict[str, Any]) -> admission.PayoutRequest:
@@ -96,27 +116,28 @@ def _visible(request: Request) -> Any:
     return Payout.objects.all() if tenant_id is None else Payout.objects.filter(tenant_id=tenant_id)
 
 
-class PayoutView(APIView):
+class PayoutView(Door):
     """`/api/payouts/{id}`."""
 
     route: ClassVar[str] = "payout"
 
+    @schema.shows_a_payout
     def get(self, request: Request, payout_id: UUID) -> Response:
-        _refuse_parameters(request)
         payout = _visible(request).filter(pk=payout_id).first()
         if payout is None:
             raise PayoutError("not_found")
         return Response({"success": True, "payout": serializers.PayoutOutput(payout).data})
 
 
-class CancelView(APIView):
+class CancelView(Door):
     """`/api/payouts/{id}/cancel`: 200 cancelled, 202 asked for."""
 
     route: ClassVar[str] = "payout-cancel"
 
+    @schema.cancels
     def post(self, request: Request, payout_id: UUID) -> Response:
         tenant_id = writing_tenant(request)
-        values = serializers.ReasonInput(data=request.data).checked()
+        values = serializers.ReasonInput(data=body_of(request, optional=True)).checked()
         use = _verb_key(request, tenant_id, "cancel", payout_id, values)
         result = lifecycle.cancel_payouts(
             [payout_id],
@@ -128,14 +149,15 @@ class CancelView(APIView):
         return _answer(result, "Payout cancelled successfully")
 
 
-class RetryView(APIView):
+class RetryView(Door):
     """`/api/payouts/{id}/retry`."""
 
     route: ClassVar[str] = "payout-retry"
 
+    @schema.retries
     def post(self, request: Request, payout_id: UUID) -> Response:
         tenant_id = writing_tenant(request)
-        values = serializers.OptionalReasonInput(data=request.data).checked()
+        values = serializers.OptionalReasonInput(data=body_of(request, optional=True)).checked()
         use = _verb_key(request, tenant_id, "retry", payout_id, values)
         result = lifecycle.retry_payouts(
             [payout_id],
@@ -147,14 +169,15 @@ class RetryView(APIView):
         return _answer(result, "Payout reset and will be retried")
 
 
-class ApproveView(APIView):
+class ApproveView(Door):
     """`/api/payouts/{id}/approve`: by another person than the one who created it."""
 
     route: ClassVar[str] = "payout-approve"
 
+    @schema.approves
     def post(self, request: Request, payout_id: UUID) -> Response:
         tenant_id = writing_tenant(request)
-        values = serializers.Strict(data=request.data).checked()
+        values = serializers.Strict(data=body_of(request, optional=True)).checked()
         use = _verb_key(request, tenant_id, "approve", payout_id, values)
         result = lifecycle.approve_payouts(
             [payout_id], actor=actor_of(request), tenant_id=tenant_id, key=use
@@ -176,16 +199,20 @@ def _answer(result: lifecycle.Result, message: str) -> Response:
     if isinstance(result, lifecycle.Requested):
         text = "Cancellation requested: it follows if the bank has not taken the payout"
         return Response({"success": True, "message": text, "status": result.status}, status=202)
-    return Response({"success": True, "message": message, "status": result.status})
+    if result.replayed:
+        message = "This request was carried out before: the status is what it led to since"
+    response = Response({"success": True, "message": message, "status": result.status})
+    response["Idempotent-Replayed"] = "true" if result.replayed else "false"
+    return response
 
 
-class StatsView(APIView):
+class StatsView(Door):
     """`/api/payouts/stats/summary`: one currency as in the specification, always `by_currency` beside it."""
 
     route: ClassVar[str] = "payouts-stats"
 
+    @schema.shows_statistics
     def get(self, request: Request) -> Response:
-        _refuse_parameters(request)
         tenant_id = actor_of(request).tenant_id
         with connection.cursor() as cursor:
             cursor.execute(
@@ -223,15 +250,15 @@ def _summary(rows: list[Any], currency: str) -> dict[str, Any]:
     }
 
 
-class BeneficiariesView(APIView):
+class BeneficiariesView(Door):
     """`/api/beneficiaries`."""
 
     route: ClassVar[str] = "beneficiaries"
 
+    @schema.creates_a_beneficiary
     def post(self, request: Request) -> Response:
         tenant_id = writing_tenant(request)
-        serializer = serializers.BeneficiaryInput(data=request.data)
-        values = serializer.checked()
+        values = serializers.BeneficiaryInput(data=body_of(request)).checked()
         money.check_currency(values["account"]["currency"], param="account.currency")
         wish = beneficiaries.NewBeneficiary(
             tenant_id=tenant_id,
@@ -247,16 +274,17 @@ class BeneficiariesView(APIView):
             wish, actor=actor_of(request), key=use
         )
         shown = serializers.present_beneficiary(beneficiary)
-        return Response({"success": True, "beneficiary": shown}, status=201 if fresh else 200)
+        return _fresh_or_replayed({"success": True, "beneficiary": shown}, fresh=fresh)
 
 
-class DepositsView(APIView):
+class DepositsView(Door):
     """`/api/ledger/deposits`: idempotent by the tenant's reference."""
 
     route: ClassVar[str] = "ledger-deposits"
 
+    @schema.deposits
     def post(self, request: Request) -> Response:
-        values = serializers.DepositInput(data=request.data).checked()
+        values = serializers.DepositInput(data=body_of(request)).checked()
         tenant_id = values["tenantId"]
         if actor_of(request).tenant_id not in (None, tenant_id):
             raise PayoutError("not_found")
@@ -278,16 +306,16 @@ class DepositsView(APIView):
             "currency": values["currency"],
             "reference": values["reference"],
         }
-        return Response({"success": True, "deposit": deposit}, status=201 if fresh else 200)
+        return _fresh_or_replayed({"success": True, "deposit": deposit}, fresh=fresh)
 
 
-class BalancesView(APIView):
+class BalancesView(Door):
     """`/api/ledger/balances`: a merchant's money by currency."""
 
     route: ClassVar[str] = "ledger-balances"
 
+    @schema.shows_balances
     def get(self, request: Request) -> Response:
-        _refuse_parameters(request)
         balances = [
             {
                 "currency": b.currency,
@@ -297,8 +325,3 @@ class BalancesView(APIView):
             for b in funds.balances(writing_tenant(request))
         ]
         return Response({"success": True, "balances": balances})
-
-
-def _refuse_parameters(request: Request) -> None:
-    for name in request.query_params:
-        raise PayoutError("unknown_parameter", param=name[:100])

@@ -86,8 +86,9 @@ CREATE TRIGGER never_deleted BEFORE DELETE OR TRUNCATE ON bank_transmissions
 HOLD_RULES = """
 CREATE FUNCTION hold_rules() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF (NEW.id, NEW.payout_id, NEW.hold_amount, NEW.currency, NEW.ledger_transfer_id)
-     IS DISTINCT FROM (OLD.id, OLD.payout_id, OLD.hold_amount, OLD.currency, OLD.ledger_transfer_id) THEN
+  IF (NEW.id, NEW.payout_id, NEW.tenant_id, NEW.hold_amount, NEW.currency, NEW.ledger_transfer_id)
+     IS DISTINCT FROM
+     (OLD.id, OLD.payout_id, OLD.tenant_id, OLD.hold_amount, OLD.currency, OLD.ledger_transfer_id) THEN
     RAISE EXCEPTION 'what a hold holds never changes' USING ERRCODE = 'restrict_violation';
   END IF;
   IF NEW.status <> OLD.status AND OLD.status <> 'active' THEN

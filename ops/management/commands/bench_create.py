@@ -13,12 +13,16 @@ from ops.bench import Bench, as_rows
 
 
 class Command(BaseCommand):
-    help = "Measure creation.create_payouts with 1, 100 and 1,000 requests, with and without triggers."
+    help = (
+        "Measure creation.create_payouts with 1, 100 and 1,000 requests, with and without triggers."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
         parser.add_argument("--rounds", type=int, default=3, help="rounds of every variant (3)")
-        parser.add_argument("--seconds", type=float, default=2.0, help="length of a round in seconds (2)")
+        parser.add_argument(
+            "--seconds", type=float, default=2.0, help="length of a round in seconds (2)"
+        )
         parser.add_argument("--sizes", default="1,100,1000", help="requests per call (1,100,1000)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,7 +35,9 @@ class Command(BaseCommand):
             return
         table = Table(title="creation.create_payouts, one merchant, one connection")
         for name in rows[0]:
-            table.add_column(name.replace("_", " "), justify="right" if name != "variant" else "left")
+            table.add_column(
+                name.replace("_", " "), justify="right" if name != "variant" else "left"
+            )
         for row in rows:
             table.add_row(*(str(value) for value in row.values()))
         Console().print(table)

@@ -19,8 +19,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_mutually_exclusive_group(required=True)
-        what.add_argument("--first", action="store_true", help="create a payout per rail and watch it")
-        what.add_argument("--scenario", action="store_true", help="run every step and give a verdict")
+        what.add_argument(
+            "--first", action="store_true", help="create a payout per rail and watch it"
+        )
+        what.add_argument(
+            "--scenario", action="store_true", help="run every step and give a verdict"
+        )
         parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,7 +39,9 @@ class Command(BaseCommand):
             ]
             self.stdout.write(json.dumps({"ok": good, "steps": steps}))
         else:
-            self.stdout.write("verdict: all as it should be" if good else "verdict: NOT as it should be")
+            self.stdout.write(
+                "verdict: all as it should be" if good else "verdict: NOT as it should be"
+            )
         sys.exit(0 if good else 1)
 
     def _scenario(self, *, quiet: bool) -> Scenario:

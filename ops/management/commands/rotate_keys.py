@@ -34,8 +34,15 @@ class Command(BaseCommand):
                     seen, resealed = seen + step.seen, resealed + step.resealed
                     bar.advance(task, step.seen)
         except crypto.CannotOpen as error:
-            raise CommandError(f"{error}; {resealed} of {seen} values were sealed anew before") from error
-        result = {"key": crypto.ring().primary, "seen": seen, "resealed": resealed, "dry_run": options["dry_run"]}
+            raise CommandError(
+                f"{error}; {resealed} of {seen} values were sealed anew before"
+            ) from error
+        result = {
+            "key": crypto.ring().primary,
+            "seen": seen,
+            "resealed": resealed,
+            "dry_run": options["dry_run"],
+        }
         done = "would be" if options["dry_run"] else "were"
         text = f"{resealed} of {seen} values {done} sealed anew under {result['key']}"
         self.stdout.write(json.dumps(result) if options["json"] else text)

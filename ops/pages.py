@@ -1,0 +1,256 @@
+"""What the workbench's pages have in common: records are read, searched and never written here.
+
+Django's permissions say who may look. Nobody may add, change or delete, superusers included: money is
+moved by the engine's verbs, and a page that could write rows would be a way around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib.admin import SimpleListFilter
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import BinaryField, Field, Model, OuterRef, Q, QuerySet, Subquery, UUIDField
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from ledger.models import Account
+from ops import looks
+from payouts.audit import Actor
+from payouts.models import BankConnector, Tenant
+
+PAGES_COUNTED = 400
+SECTION_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A table on a record's page. It is shown to those who may look at `model`."""
+
+    title: str
+    model: type[Model]
+    headers: tuple[str, ...]
+    rows: Sequence[Sequence[object]]
+    empty: str = "None"
+    right: tuple[str, ...] = ("amount",)
+    note: str | SafeString = ""
+
+
+def may_view(request: HttpRequest, model: type[Model]) -> bool:
+    return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The person at the workbench, as the audit log names them."""
+    user = request.user
+    role = "administrator" if user.is_superuser else ""
+    role = role or user.groups.order_by("name").values_list("name", flat=True).first() or ""
+    return Actor(
+        id=f"user:{user.get_username()}",
+        role=role,
+        request_id=str(getattr(request, "request_id", "")),
+    )
+
+
+def leading(rows: Iterable[Any]) -> tuple[list[Any], str]:
+    """The first rows of a section, and a word when there are more."""
+    found = list(rows)
+    more = len(found) > SECTION_ROWS
+    return found[:SECTION_ROWS], f"The first {SECTION_ROWS}; there are more." if more else ""
+
+
+class CountedToALimit(Paginator):  # type: ignore[type-arg]
+    """Counts no further than anybody turns pages: a count of millions would read all of them."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows[: self.per_page * PAGES_COUNTED].count()
+
+
+class RailFilter(SimpleListFilter):
+    """Rails of the configured banks: a distinct over the payouts would read every one of them."""
+
+    title = "rail"
+    parameter_name = "rail"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        rails = BankConnector.objects.values_list("rail", flat=True).distinct().order_by("rail")
+        return [(rail, rail) for rail in rails]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(rail=self.value()) if self.value() else queryset
+
+
+class CurrencyFilter(SimpleListFilter):
+    """Currencies that the platform itself has an account in: few rows, and every payout's is among them."""
+
+    title = "currency"
+    parameter_name = "currency"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        ours = Account.objects.filter(tenant_id__isnull=True)
+        currencies = ours.values_list("currency", flat=True).distinct().order_by("currency")
+        return [(currency, currency) for currency in currencies]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(currency=self.value()) if self.value() else queryset
+
+
+def connector_name() -> Subquery:
+    """`bank_connector_id` is no foreign key, so its name comes by a subquery."""
+    return _name_of(BankConnector, "bank_connector_id")
+
+
+def tenant_name() -> Subquery:
+    return _name_of(Tenant, "tenant_id")
+
+
+def _name_of(model: type[Model], column: str) -> Subquery:
+    return Subquery(model._default_manager.filter(pk=OuterRef(column)).values("name")[:1])
+
+
+class WorkbenchAdmin(ModelAdmin):  # type: ignore[misc]
+    """Short pages, no counting of everything, exact search."""
+
+    list_per_page = 25
+    list_max_show_all = 0
+    show_full_result_count = False
+    paginator = CountedToALimit
+    list_fullwidth = True
+    actions = None
+    list_select_related = False
+    follow: tuple[str, ...] = ()  # Foreign keys that the pages read.
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Without what is encrypted or only compared: it is of no use here, and may be large."""
+        followed = {name: self.model._meta.get_field(name).related_model for name in self.follow}
+        hidden = [field.name for field in _binary(self.model)]
+        for name, model in followed.items():
+            hidden += [f"{name}__{field.name}" for field in _binary(model)]
+        rows: QuerySet[Any] = super().get_queryset(request).select_related(*self.follow)
+        return rows.defer(*hidden)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Exactly what was typed: what people hold is an id or a reference, and indexes serve those."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        return queryset.filter(self.search_condition(term)), False
+
+    def search_condition(self, term: str) -> Q:
+        condition = Q(pk__in=[])
+        for name in self.search_fields:
+            field = _field_at(self.model, name)
+            if not isinstance(field, UUIDField):
+                condition |= Q(**{name: term})
+            elif found := as_uuid(term):
+                condition |= Q(**{name: found})
+        return condition
+
+
+def _binary(model: type[Model]) -> list[BinaryField[Any, Any]]:
+    return [field for field in model._meta.concrete_fields if isinstance(field, BinaryField)]
+
+
+def _field_at(model: type[Model], path: str) -> Field[Any, Any]:
+    *relations, name = path.split("__")
+    for relation in relations:
+        model = model._meta.get_field(relation).related_model  # type: ignore[assignment]
+    found: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
+    return found
+
+
+def as_uuid(term: str) -> UUID | None:
+    try:
+        return UUID(term)
+    except ValueError:
+        return None
+
+
+class RecordAdmin(WorkbenchAdmin):
+    """A table to be read: facts in groups, then sections with what belongs to the record."""
+
+    change_form_template = "admin/record.html"
+    # (title, columns). A method `fact_<name>` says more than a column. Empty: every column, in one group.
+    facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """No form: the page shows `facts`."""
+        return []
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        answer: HttpResponse = super().changelist_view(request, extra_context)
+        return answer
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        row = kwargs.get("obj")
+        assert row is not None, "nothing is added here"
+        context["headline"] = self.headline(row)
+        context["groups"] = list(self.groups(row))
+        context["sections"] = [
+            section for section in self.sections(row) if may_view(request, section.model)
+        ]
+        answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return answer
+
+    def headline(self, row: Any) -> SafeString | None:
+        """What a reader wants to know first."""
+        return None
+
+    def sections(self, row: Any) -> Iterable[Section]:
+        """What belongs to this record."""
+        return ()
+
+    def groups(self, row: Any) -> Iterable[tuple[str, list[tuple[str, object]]]]:
+        """Facts that there are: an empty column says nothing."""
+        columns = tuple(f.name for f in row._meta.concrete_fields if not isinstance(f, BinaryField))
+        for title, names in self.facts or (("", columns),):
+            facts = [(name, self._fact(row, name)) for name in names]
+            shown = [(_heading(name), value) for name, value in facts if value is not None]
+            if shown:
+                yield title, shown
+
+    def _fact(self, row: Any, name: str) -> object:
+        own = getattr(self, f"fact_{name}", None)
+        if own is not None:
+            return own(row)
+        field = row._meta.get_field(name)
+        if isinstance(field, BinaryField):
+            raise AssertionError(f"{name} is not for reading")
+        if field.is_relation:
+            return looks.reference(field.attname, getattr(row, field.attname), getattr(row, name))
+        return looks.fact(row, field)
+
+
+def _heading(name: str) -> str:
+    return name.removesuffix("_id").replace("_", " ") if name != "id" else "id"
+
+
+def pair(first: object, second: object) -> SafeString:
+    """Two lines in one cell: what it is, and more about it."""
+    if not second:
+        return format_html("{}", first)
+    return format_html('{}<span class="ops-second">{}</span>', first, second)

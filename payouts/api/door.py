@@ -1,0 +1,46 @@
+"""What every view under /api/ has in common: JSON in and out, known methods, known query parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from payouts.errors import PayoutError
+
+
+class JsonOnly(BaseContentNegotiation):
+    """Answers are JSON whatever `Accept` says; a body is read only when it says that it is JSON."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
+        named = str(request.content_type or "").partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == named), None)
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Sequence[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class Door(APIView):
+    """A view with a row in `auth.ROLES`. `parameters` are the query parameters that its GET knows."""
+
+    route: ClassVar[str]
+    parameters: ClassVar[frozenset[str]] = frozenset()
+    http_method_names = ["get", "head", "post"]  # OPTIONS would describe what the schema describes.
+    content_negotiation_class = JsonOnly
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        known = self.parameters if request.method in ("GET", "HEAD") else frozenset()
+        for name in request.query_params:
+            if name not in known:
+                raise PayoutError("unknown_parameter", param=name[:100])

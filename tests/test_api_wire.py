@@ -1,0 +1,283 @@
+"""What arrives over a real socket, at a gunicorn started with the flags of `./dev up`: headers, lengths, chunks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from payouts.models import Payout
+from tests.api_client import payout_body
+from tests.world import World
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A running server, spoken to in bytes."""
+
+    path: str
+
+    def talk(self, *pieces: bytes, end: bool = False, wait: float = 10) -> bytes:
+        """Send pieces, then read until the server hangs up. `end` closes our side when all is said."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(wait)
+            line.connect(self.path)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                for piece in pieces:
+                    line.sendall(piece)
+                if end:
+                    line.shutdown(socket.SHUT_WR)
+            said = b""
+            with contextlib.suppress(ConnectionResetError):
+                while piece := line.recv(65_536):
+                    said += piece
+            return said
+
+    def status(self, *pieces: bytes, **options: Any) -> int:
+        said = self.talk(*pieces, **options)
+        return int(said.split(b" ", 2)[1]) if said.startswith(b"HTTP/1.1 ") else 0
+
+
+def _database_url() -> str:
+    known = connection.settings_dict
+    user, password = quote(known["USER"]), quote(known["PASSWORD"])
+    name = quote(str(known["NAME"]))
+    host = quote(known["HOST"], safe="")
+    return f"postgresql://{user}:{password}@:{known['PORT']}/{name}?host={host}"
+
+
+@pytest.fixture(scope="module")
+def wire(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    folder: Path = tmp_path_factory.mktemp("wire")
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+    path = str(folder / "web")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "gunicorn", "payouts_project.wsgi", "-k", "gthread", "-w", "1", "--threads", "4",
+                "--no-control-socket", "-b", f"unix:{path}",
+            ],
+            env={**os.environ, "DATABASE_URL": _database_url()}, stdout=log, stderr=log,
+        )  # fmt: skip
+    server = Wire(path)
+    deadline = time.monotonic() + 60
+    while not _answers(server):
+        assert process.poll() is None, (folder / "log").read_text()
+        assert time.monotonic() < deadline, (folder / "log").read_text()
+        time.sleep(0.1)
+    yield server
+    process.terminate()
+    process.wait(20)
+
+
+def _answers(server: Wire) -> bool:
+    with contextlib.suppress(OSError):
+        return server.status(request("GET", "/healthz")) == 200
+    return False
+
+
+TENANT, USER = str(uuid4()), str(uuid4())
+IDENTITY = {"X-User-Id": USER, "X-Tenant-Id": TENANT, "X-User-Role": "merchant_admin"}
+
+
+def request(
+    method: str,
+    path: str,
+    body: bytes = b"",
+    *lines: str,
+    identity: dict[str, str] | None = None,
+    **headers: str,
+) -> bytes:
+    """A request as bytes. `lines` are header lines as they stand; the connection is closed afterwards."""
+    named = {"Host": "x", "Connection": "close", **(IDENTITY if identity is None else identity)}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()}
+    if body and "Transfer-Encoding" not in named:
+        named.setdefault("Content-Length", str(len(body)))
+    head = [f"{method} {path} HTTP/1.1", *(f"{n}: {v}" for n, v in named.items() if v), *lines]
+    return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def problem(said: bytes) -> tuple[int, str]:
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head, said
+    return int(head.split(b" ", 2)[1]), json.loads(body)["code"]
+
+
+def chunks(body: bytes, size: int = 7) -> bytes:
+    parts = [body[n : n + size] for n in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+JSON = {"Content_Type": "application/json"}
+POST = ("POST", "/api/beneficiaries")
+
+
+# --- Who is it? -------------------------------------------------------------------------------------
+
+
+def test_a_caller_with_its_three_headers_is_let_in(wire: Wire) -> None:
+    assert wire.status(request("GET", "/api/payouts")) == 200
+
+
+def test_two_roles_are_nobodys_role(wire: Wire) -> None:
+    """R05: a server joins repeated headers with a comma."""
+    for roles in (["X-User-Role: finance_ops"], ["X-User-Role: merchant_admin"]):
+        assert problem(wire.talk(request("GET", "/api/payouts", b"", *roles))) == (
+            401,
+            "unauthenticated",
+        )
+
+
+@pytest.mark.parametrize("header", ["X-Tenant-Id", "X-User-Id"])
+def test_two_tenants_or_two_users_are_nobody(wire: Wire, header: str) -> None:
+    said = wire.talk(request("GET", "/api/payouts", b"", f"{header}: {uuid4()}"))
+    assert problem(said) == (401, "unauthenticated")
+
+
+def test_a_header_with_underscores_is_no_header(wire: Wire) -> None:
+    """R04."""
+    forged = [f"{name.replace('-', '_')}: {value}" for name, value in IDENTITY.items()]
+    assert problem(wire.talk(request("GET", "/api/payouts", b"", *forged, identity={}))) == (
+        401,
+        "unauthenticated",
+    )
+    path = f"/api/payouts/{uuid4()}/cancel"
+    said = wire.talk(request("POST", path, b"", "X_User_Role: finance_ops"))
+    assert problem(said) == (403, "forbidden")
+
+
+def test_a_role_taken_away_on_the_way_is_no_role(wire: Wire) -> None:
+    """R06."""
+    without = {k: v for k, v in IDENTITY.items() if k != "X-User-Role"}
+    said = wire.talk(
+        request("GET", "/api/payouts", identity={**without, "Connection": "close, X-User-Role"})
+    )
+    assert problem(said) == (401, "unauthenticated")
+
+
+# --- Where does the body end? -----------------------------------------------------------------------
+
+
+def test_a_body_in_chunks_is_read(wire: Wire) -> None:
+    coded = {**JSON, "Transfer-Encoding": "chunked"}
+    assert problem(wire.talk(request(*POST, chunks(b'{"colour": 1}'), **coded))) == (
+        422,
+        "unknown_field",
+    )
+    assert problem(wire.talk(request(*POST, chunks(b'{"a": 1'), **coded))) == (
+        400,
+        "malformed_json",
+    )
+    assert problem(wire.talk(request(*POST, chunks(b""), **coded))) == (400, "malformed_json")
+
+
+def test_a_body_in_chunks_that_is_too_large_is_refused(wire: Wire) -> None:
+    """B31."""
+    coded = {**JSON, "Transfer-Encoding": "chunked"}
+    said = wire.talk(request(*POST, chunks(b" " * 3_000_000, 100_000), **coded))
+    assert problem(said) == (413, "payload_too_large")
+
+
+def test_a_broken_chunk_is_refused(wire: Wire) -> None:
+    coded = {**JSON, "Transfer-Encoding": "chunked"}
+    for body in (b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}xx0\r\n\r\n"):
+        assert wire.status(request(*POST, body, **coded), end=True) == 400
+
+
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 3_000_000, 12_000_000])
+def test_the_answer_to_a_body_that_is_too_large_arrives(wire: Wire, size: int) -> None:
+    """B31: also for a client that sends all of it before it listens."""
+    said = wire.talk(request(*POST, b" " * size, **JSON))
+    assert problem(said) == (413, "payload_too_large")
+
+
+def test_a_body_shorter_than_announced_is_not_guessed(wire: Wire) -> None:
+    """B32."""
+    said = wire.talk(request(*POST, b'{"colour": 1}', Content_Length="14", **JSON), end=True)
+    assert problem(said) == (400, "bad_request")
+
+
+def test_a_body_longer_than_announced_is_cut_off(wire: Wire) -> None:
+    """B32: what follows is not part of the document."""
+    said = wire.talk(request(*POST, b'{"colour": 1} {"x": 2}', Content_Length="13", **JSON))
+    assert problem(said) == (422, "unknown_field")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Transfer-Encoding: chunked", "Content-Length: 5"], ["Content-Length: 2", "Content-Length: 3"],
+        ["Content-Length: -1"],
+        ["Content-Length: +2"], ["Content-Length: 2, 2"], ["Transfer-Encoding: gzip, chunked, chunked"],
+        ["X-A: 1", " folded"],
+        ["X-A : 1"], ["X-A\x00: 1"], ["X-A: \x00"], ["X A: 1"],
+    ],
+    ids=lambda lines: lines[-1],
+)  # fmt: skip
+def test_an_ambiguous_head_is_refused_and_the_line_closed(wire: Wire, lines: list[str]) -> None:
+    """B54, B55: no second request may hide in the first."""
+    hidden = b"0\r\n\r\nGET /api/payouts HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = request(*POST, b"", *lines, **JSON)
+    said = wire.talk(head + hidden, end=True)
+    assert re.match(rb"HTTP/1\.1 (400|501) ", said), said
+    assert said.count(b"HTTP/1.1 ") == 1
+
+
+def test_two_content_types_are_none(wire: Wire) -> None:
+    assert wire.status(request(*POST, b"{}", "Content-Type: application/json", **JSON)) == 400
+
+
+def test_two_requests_in_one_go_get_two_answers(wire: Wire) -> None:
+    """B105."""
+    first = request("GET", "/api/payouts").replace(b"Connection: close", b"Connection: keep-alive")
+    said = wire.talk(first + request("GET", "/healthz"))
+    assert said.count(b"HTTP/1.1 200 OK") == 2
+
+
+@pytest.mark.parametrize(
+    "lines", [["X-A: " + "a" * 100_000], [f"X-{n}: 1" for n in range(1000)]], ids=["long", "many"]
+)
+def test_a_head_that_is_too_large_is_refused(wire: Wire, lines: list[str]) -> None:
+    """B53."""
+    assert wire.status(request("GET", "/api/payouts", b"", *lines)) in (0, 400, 431)
+    assert wire.status(request("GET", "/api/payouts")) == 200
+
+
+def test_nothing_sent_reaches_an_answers_head(wire: Wire) -> None:
+    """B52."""
+    said = wire.talk(request("GET", "/api/payouts", b"", "X-Request-Id: a\rSet-Cookie: x=1"))
+    assert b"Set-Cookie" not in said.partition(b"\r\n\r\n")[0]
+
+
+def test_an_absolute_or_a_strange_host_changes_nothing(wire: Wire) -> None:
+    """B105: no answer is built from Host."""
+    said = wire.talk(request("GET", "/api/payouts", Host="evil.example"))
+    assert b"evil" not in said
+
+
+def test_a_payout_is_created_over_the_wire_and_in_chunks(real_sandbox: World, wire: Wire) -> None:
+    identity = IDENTITY | {"X-Tenant-Id": str(real_sandbox.tenant_id)}
+    body = json.dumps(payout_body(real_sandbox)).encode()
+    coded = {**JSON, "Idempotency-Key": "k"}
+    made = wire.talk(request("POST", "/api/payouts", body, identity=identity, **coded))
+    assert made.startswith(b"HTTP/1.1 201 ")
+    coded |= {"Transfer-Encoding": "chunked"}
+    again = wire.talk(request("POST", "/api/payouts", chunks(body), identity=identity, **coded))
+    assert again.startswith(b"HTTP/1.1 200 ")
+    assert b"Idempotent-Replayed: true" in again
+    assert Payout.objects.count() == 1
