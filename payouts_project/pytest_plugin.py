@@ -21,7 +21,7 @@ import pytest
 from payouts_project import embedded, sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
-FIXTURES_DIR = Path(os.environ.get("FIXTURES_DIR", ROOT.parent / "shared" / "fixtures"))
+FIXTURES_DIR = Path(os.environ.get("FIXTURES_DIR") or ROOT.parent / "shared" / "fixtures")
 NO_FIXTURES = "fixtures folder absent"  # how tests that read sample files say why they skip
 
 

@@ -50,11 +50,8 @@ class Copy:
             " WHERE table_name = %(table)s ORDER BY ordinal_position",
             {"table": self.table},
         )
-        values = {
-            name: f'"{name}"'
-            for name, identity, generated, _ in found
-            if (identity, generated) == ("NO", "NEVER")
-        }
+        copied = [row[0] for row in found if row[1:] == ("NO", "NEVER")]
+        values = {name: f'"{name}"' for name in copied}
         fresh = {"id": "gen_random_uuid()", "external_id": "gen_random_uuid()::text"}
         values |= {name: value for name, value in fresh.items() if name in values} | self.changes
         columns = ", ".join(f'"{name}"' for name in values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -155,3 +156,8 @@ def running(state: Path, **extra: str) -> Iterator[Running]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
+            finally:
+                # As root the data lies where PostgreSQL's own account can reach it, behind a link.
+                for link in state.iterdir():
+                    if link.is_symlink():
+                        shutil.rmtree(link.resolve(), ignore_errors=True)

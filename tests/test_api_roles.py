@@ -274,8 +274,9 @@ def test_anything_but_one_known_role_is_nobody(sandbox: World, role: str) -> Non
     "value",
     [
         "", "me", "1", "{11111111-1111-4111-8111-111111111111}", "urn:uuid:11111111-1111-4111-8111-111111111111",
-        "11111111111141118111111111111111", "11111111-1111-4111-8111-11111111111g", "1111_111-1111-4111-8111-111111111111",
-        "11111111-1111-4111-8111-111111111111,22222222-2222-4222-8222-222222222222", "'; drop table payouts; --", "\u00e9",
+        "11111111111141118111111111111111", "11111111-1111-4111-8111-11111111111g",
+        "1111_111-1111-4111-8111-111111111111", "'; drop table payouts; --", "\u00e9",
+        "11111111-1111-4111-8111-111111111111,22222222-2222-4222-8222-222222222222",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("header", ["X-User-Id", "X-Tenant-Id"])
@@ -283,7 +284,7 @@ def test_what_is_no_uuid_identifies_nobody(sandbox: World, header: str, value: s
     before = snapshot()
     answer = Api(sandbox.tenant_id).get("/api/payouts", **{header: value})
     assert (answer.status, answer.code) == (401, "unauthenticated")
-    assert value == "" or value not in json.dumps(answer.body)
+    assert len(value) < 3 or value not in json.dumps(answer.body)
     assert snapshot() == before
 
 

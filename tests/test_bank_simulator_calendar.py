@@ -119,3 +119,15 @@ def test_a_value_date_is_the_day_where_the_scheme_lives() -> None:
     moment = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
     assert scheme_clock.value_date("sepa", moment) == date(2026, 11, 25)
     assert scheme_clock.value_date("ach", moment) == date(2026, 11, 24)
+
+
+def test_a_date_that_was_right_a_moment_ago_is_not_late_when_the_clock_is_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = [1000.0]
+    monkeypatch.setattr(scheme_clock.time_of_day, "monotonic", lambda: ticks[0])
+    clock = scheme_clock.SchemeClock()
+    clock.offset_seconds = 5 * 86_400
+    assert round((clock.now() - clock.forgiving_now()).total_seconds()) == 5 * 86_400
+    ticks[0] += scheme_clock.GRACE_SECONDS + 1
+    assert round((clock.now() - clock.forgiving_now()).total_seconds()) == 0

@@ -169,7 +169,7 @@ def test_valkey_remembers_over_a_kill(valkey: embedded.Valkey) -> None:
 
 def test_valkey_asks_for_its_password(valkey: embedded.Valkey) -> None:
     with (
-        redis.Redis(port=valkey.port) as client,
+        redis.Redis(host="127.0.0.1", port=valkey.port) as client,
         pytest.raises(redis.exceptions.AuthenticationError),
     ):
         client.ping()

@@ -43,6 +43,12 @@ PAYOUTS = "admin:payouts_payout_changelist"
 PAYOUT = "admin:payouts_payout_change"
 
 
+@pytest.fixture(autouse=True)
+def static_root(settings: Any) -> None:
+    """Whitenoise looks for it when a client is made."""
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+
+
 @pytest.fixture
 def logins(sandbox: World) -> dict[str, Client]:
     """A browser for each person of the demo."""
@@ -240,7 +246,8 @@ def test_a_payout_is_found_by_everything_that_people_hold(boss: Client, lived: W
 
 
 @pytest.mark.parametrize(
-    "term", ["no such thing", "%", "'; --", "deadbeef", "9" * 40, "c23f14a0-ed72-4119-910c-9e49e8e676c1"]
+    "term",
+    ["no such thing", "%", "'; --", "deadbeef", "9" * 40, "c23f14a0-ed72-4119-910c-9e49e8e676c1"],
 )
 def test_a_search_for_nothing_finds_nothing(boss: Client, sandbox: World, term: str) -> None:
     payout = sandbox.create()

@@ -369,9 +369,9 @@ def test_a_damaged_return_file_is_unreadable() -> None:
 
 
 REACTIONS = {
-    Reaction.RETRY: "R06 R31 R32",
+    Reaction.RETRY: "R06 R18 R31 R32",
     Reaction.REFUSE: "R02 R03 R04 R14 R15 R16 R23 R34",
-    Reaction.REPAIR: "R12 R13 R17 R18 R19 R20 R21 R22 R24 R25 R26 R27 R28 R01 R99 FILE_INVALID",
+    Reaction.REPAIR: "R12 R13 R17 R19 R20 R21 R22 R24 R25 R26 R27 R28 R01 R99 FILE_INVALID",
 }
 
 

@@ -29,7 +29,7 @@ HASH_MODULUS = 10**10
 MAX_DAYS_LATE = (
     7  # An older effective date is a mistake; a younger one settles on the next banking day.
 )
-MAX_DAYS_AHEAD = 90
+MAX_DAYS_AHEAD = 366
 
 _FILE_HEADER = re.compile(
     r"101(?P<destination>[ 0-9]\d{9})(?P<origin>[ 0-9A-Z]\d{9})"

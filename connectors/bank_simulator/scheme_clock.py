@@ -14,6 +14,7 @@ return reaches the originator's bank by the opening of the second banking day, h
 from __future__ import annotations
 
 import functools
+import time as time_of_day
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -30,11 +31,34 @@ ACH_SETTLES_AT = time(8, 30)
 MAX_OFFSET_SECONDS = 10 * 366 * 86_400  # Ten years: calendars are certain no further than that.
 
 
+GRACE_SECONDS = 60.0
+
+
 class SchemeClock:
     """Real time plus an offset in seconds."""
 
     def __init__(self) -> None:
-        self.offset_seconds: float = 0.0
+        self._offset_seconds = 0.0
+        self._moves: list[tuple[float, float]] = []  # When it was moved, and the offset until then.
+
+    @property
+    def offset_seconds(self) -> float:
+        return self._offset_seconds
+
+    @offset_seconds.setter
+    def offset_seconds(self, seconds: float) -> None:
+        self._moves = [*self._moves[-99:], (time_of_day.monotonic(), self._offset_seconds)]
+        self._offset_seconds = seconds
+
+    def forgiving_now(self) -> datetime:
+        """The earliest "now" of the last minute of real time.
+
+        A message that was dated when it was written, or that had to be sent again, is not late just
+        because somebody moved the clock while it was under way.
+        """
+        since = time_of_day.monotonic() - GRACE_SECONDS
+        recent = [offset for moved_at, offset in self._moves if moved_at >= since]
+        return datetime.now(UTC) + timedelta(seconds=min([self._offset_seconds, *recent]))
 
     def now(self) -> datetime:
         """Simulated now, aware, UTC."""

@@ -200,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
         if late:
             self._wait(late.seconds)
         try:
-            submission = rail.read(body, desk.book.clock.now())
+            submission = rail.read(body, desk.book.clock.forgiving_now())
         except UnreadableSubmission as unreadable:
             return json_reply(400, {"code": "BAD_REQUEST", "detail": str(unreadable)})
         receipt = desk.receive(bank, rail, submission)

@@ -58,7 +58,8 @@ ISO_SCT = ReasonTable(
     reactions=_table(
         retry=(
             "AB01 AB02 AB03 AB04 AB06 AB07 AB08 AB09 AB10 AG10 AG11 ED05 ED06 NOAS TM01 "
-            "AM04 AG07"  # our account must be funded first
+            "AM04 AG07 "  # our account must be funded first
+            "DT01"  # the date has passed meanwhile: the next attempt is dated anew
         ),
         retry_other_rail="AB05 AG03 AM02 AM13 AM14 AM21 AM23 CNOR RC07",
         refuse=(
@@ -68,7 +69,7 @@ ISO_SCT = ReasonTable(
         repair=(
             "AC02 AC13 AC14 AC15 BE01 BE04 BE06 RC01 RC03 RC04 RR03 "  # details to be corrected
             "AM05 DUPL "  # never reached: is_duplicate comes first
-            "AM09 AM10 AM11 AM12 BE16 DT01 FF01 NARR MS03 "  # ours, or unexplained
+            "AM09 AM10 AM11 AM12 BE16 FF01 NARR MS03 "  # ours, or unexplained
             "BAD_REQUEST"
         ),
     ),
@@ -79,7 +80,7 @@ ACH = ReasonTable(
     source="NACHA Operating Rules 2026, appendix four, for credit entries",
     effective_from=date(2026, 3, 20),
     reactions=_table(
-        retry="R06 R31 R32",
+        retry="R06 R18 R31 R32",  # R18: the date has passed meanwhile, the next attempt is dated anew
         refuse=(
             "R02 R03 R04 "  # closed, no such account, invalid number
             "R14 R15 R16 R23 R34"  # deceased, frozen, refused by receiver, limited
@@ -87,7 +88,7 @@ ACH = ReasonTable(
         repair=(
             "R12 R13 R20 R28 "  # the routing or the kind of account is wrong
             "R24 "  # duplicate entry: the first one may have been paid
-            "R17 R18 R19 R21 R22 R25 R26 R27 FILE_INVALID BAD_REQUEST"
+            "R17 R19 R21 R22 R25 R26 R27 FILE_INVALID BAD_REQUEST"
         ),
     ),
 )
