@@ -254,13 +254,13 @@ def verify_book() -> list[str]:
         "a currency does not sum to zero": "SELECT currency FROM ledger_entries"
         " GROUP BY currency HAVING sum(amount) <> 0",
         "a balance differs from its entries": """
-            SELECT b.tenant_id || ' ' || b.currency FROM ledger_balances b
-            LEFT JOIN LATERAL (
-              SELECT coalesce(sum(e.amount) FILTER (WHERE a.name LIKE 'merchant:%%'), 0) AS available,
+            SELECT tenant_id || ' ' || currency FROM ledger_balances b FULL JOIN (
+              SELECT a.tenant_id, a.currency,
+                     coalesce(sum(e.amount) FILTER (WHERE a.name LIKE 'merchant:%%'), 0) AS available,
                      coalesce(sum(e.amount) FILTER (WHERE a.name LIKE 'payouts:pending:%%'), 0) AS held
               FROM ledger_accounts a JOIN ledger_entries e ON e.account_id = a.id
-              WHERE a.tenant_id = b.tenant_id AND a.currency = b.currency) s ON true
-            WHERE b.available <> s.available OR b.held <> s.held""",
+              WHERE a.tenant_id IS NOT NULL GROUP BY a.tenant_id, a.currency) s USING (tenant_id, currency)
+            WHERE (b.available, b.held) IS DISTINCT FROM (coalesce(s.available, 0), coalesce(s.held, 0))""",
     }
     problems = []
     with connection.cursor() as cursor:

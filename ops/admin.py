@@ -26,7 +26,14 @@ from ops.pages import (
     pair,
     tenant_name,
 )
-from payouts.models import Payout, PayoutAttempt, PayoutBatch, PayoutBatchItem, PayoutHold
+from payouts.models import (
+    Payout,
+    PayoutAttempt,
+    PayoutBatch,
+    PayoutBatchItem,
+    PayoutHold,
+    PayoutSlaRule,
+)
 
 __all__ = ["environment_badge", "navigation", "overview", "people", "records", "service_levels"]
 
@@ -91,7 +98,7 @@ class PayoutAdmin(RecordAdmin):
 
     @admin.display(description="payout", ordering="id")
     def what(self, payout: Any) -> SafeString:
-        return pair(looks.code(looks.short(payout.id)), payout.tenant or "")
+        return pair(looks.key(payout.id), payout.tenant or "")
 
     @admin.display(description="beneficiary")
     def who(self, payout: Any) -> SafeString:
@@ -116,6 +123,10 @@ class PayoutAdmin(RecordAdmin):
 
     def fact_institution(self, payout: Payout) -> SafeString:
         return looks.code(payout.beneficiary_account.institution)
+
+    def fact_sla_rule_id(self, payout: Payout) -> SafeString:
+        rule = PayoutSlaRule.objects.filter(pk=payout.sla_rule_id).first()
+        return looks.reference("sla_rule_id", payout.sla_rule_id, rule or "")
 
     def fact_tenant_id(self, payout: Any) -> SafeString:
         return looks.reference("tenant_id", payout.tenant_id, payout.tenant)

@@ -19,6 +19,7 @@ from payouts.money import EXPONENTS
 
 Cell = Callable[[Any], Any]
 NOTHING = format_html('<span class="ops-muted">{}</span>', "–")
+NO_MONEY = format_html('<span class="ops-money ops-muted">{}</span>', "–")
 
 # What a word means to a person, whatever it is the state of. Grey where nothing is said.
 TONES = {
@@ -65,7 +66,7 @@ def digits(amount: Decimal, currency: str) -> str:
 
 def amount(value: Decimal | None, currency: str) -> SafeString:
     if value is None:
-        return NOTHING
+        return NO_MONEY
     return format_html(
         '<span class="ops-money">{} <span class="ops-muted">{}</span></span>',
         digits(value, currency),
@@ -94,20 +95,24 @@ def short(value: UUID) -> str:
     return f"{text[:8]}…{text[-4:]}"
 
 
+def key(value: UUID) -> SafeString:
+    return format_html('<span class="ops-code ops-whole" title="{}">{}</span>', value, short(value))
+
+
 def code(value: object) -> SafeString:
     return format_html('<span class="ops-code">{}</span>', value)
 
 
-def link(page: str, key: object, text: object, *, title: object = "") -> SafeString:
-    url = reverse(f"admin:{page}_change", args=[key])
-    return format_html('<a class="ops-link" href="{}" title="{}">{}</a>', url, title or key, text)
+def link(page: str, pk: object, text: object, *, title: object = "") -> SafeString:
+    url = reverse(f"admin:{page}_change", args=[pk])
+    return format_html('<a class="ops-link" href="{}" title="{}">{}</a>', url, title or pk, text)
 
 
 def reference(column: str, value: UUID | None, text: object = "") -> SafeString:
     """An id, linked to its record's page where there is one."""
     if value is None:
         return NOTHING
-    shown = text or code(short(value))
+    shown = text or key(value)
     page = PAGES.get(column)
     if page is None:
         return format_html('<span title="{}">{}</span>', value, shown)
@@ -152,7 +157,7 @@ def when_column(field: str, title: str = "") -> Cell:
 def id_column(field: str = "id", title: str = "") -> Cell:
     def cell(row: Any) -> SafeString:
         value = getattr(row, field)
-        return format_html('<span class="ops-code" title="{}">{}</span>', value, short(value))
+        return key(value) if value else NOTHING
 
     return _column(cell, field, title or field, field)
 

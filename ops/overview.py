@@ -109,7 +109,7 @@ def _money(sums: Sums) -> Section:
 
 def _sum(total: Decimal, currency: str, place: str) -> SafeString:
     if not total:
-        return looks.NOTHING
+        return looks.NO_MONEY
     statuses = ",".join(PLACES[place])
     return _list_link(looks.digits(total, currency), currency=currency, status__in=statuses)
 

@@ -20,6 +20,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 from ledger.models import Account
 from ops import looks
@@ -75,6 +76,14 @@ class CountedToALimit(Paginator):  # type: ignore[type-arg]
         return rows[: self.per_page * PAGES_COUNTED].count()
 
 
+class CountedList(ChangeList):  # type: ignore[misc]
+    def get_results(self, request: HttpRequest) -> None:
+        """An unfiltered list needs no link to the unfiltered list."""
+        super().get_results(request)
+        if not self.has_active_filters and not self.query:
+            self.full_result_count = self.result_count
+
+
 class RailFilter(SimpleListFilter):
     """Rails of the configured banks: a distinct over the payouts would read every one of them."""
 
@@ -128,6 +137,9 @@ class WorkbenchAdmin(ModelAdmin):  # type: ignore[misc]
     actions = None
     list_select_related = False
     follow: tuple[str, ...] = ()  # Foreign keys that the pages read.
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CountedList]:
+        return CountedList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Without what is encrypted or only compared: it is of no use here, and may be large."""
@@ -245,8 +257,23 @@ class RecordAdmin(WorkbenchAdmin):
         return looks.fact(row, field)
 
 
+# Where a column's own name is no English.
+HEADINGS = {
+    "tenant_id": "merchant",
+    "bank_connector_id": "connector",
+    "external_id": "merchant's key",
+    "sla_rule_id": "service level",
+    "sla_target_settlement_date": "promised for",
+    "sla_target_at": "at the latest",
+    "sla_violated": "late",
+    "sla_violated_at": "late since",
+    "sira_routing_score": "routing score",
+    "fee_amount": "cost to us",
+}
+
+
 def _heading(name: str) -> str:
-    return name.removesuffix("_id").replace("_", " ") if name != "id" else "id"
+    return HEADINGS.get(name) or name.removesuffix("_id").removesuffix("_at").replace("_", " ")
 
 
 def pair(first: object, second: object) -> SafeString:

@@ -68,16 +68,15 @@ def _hold(payout: Payout) -> Section:
     return Section(
         title="Hold",
         model=PayoutHold,
-        headers=("hold", "amount", "status", "from", "to", "held", "resolved"),
+        headers=("hold", "amount", "status", "held", "resolved", "expires"),
         rows=[
             (
                 looks.reference("ledger_hold_id", h.id),
                 looks.amount(h.hold_amount, h.currency),
                 looks.badge(h.status, h.get_status_display()),
-                looks.code(h.debit_account),
-                looks.code(h.credit_account),
                 looks.when(h.created_at),
                 looks.when(h.resolved_at),
+                looks.when(h.expires_at),
             )
             for h in holds
         ],

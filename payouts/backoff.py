@@ -30,6 +30,6 @@ class RetryPolicy:
         return ceiling / 2 + ceiling / 2 * jitter()
 
 
-def inquiry_delay_s(*, first_s: float, asked: int) -> float:
-    """How long to wait before asking a bank again: first, ×3 each time, at most six hours."""
-    return float(min(6 * 3600, first_s * 3 ** min(asked, 20)))
+def inquiry_delay_s(*, first_s: float, cap_s: float, asked: int) -> float:
+    """How long to wait before asking a bank again: `first_s`, three times as long each time, up to `cap_s`."""
+    return float(min(cap_s, first_s * 3 ** min(asked, 20)))

@@ -55,13 +55,14 @@ def create_payouts(requests: Sequence[PayoutRequest], *, actor: Actor) -> list[R
     later = _repeated_keys(drafts)  # The same key twice in one list: the first one is created.
     drafts = [draft for draft in drafts if draft.index not in later]
     if drafts:
-        created = _write(drafts, actor=actor, results=results)
+        created = _write(drafts, actor=actor)
+        results |= {draft.index: Created(draft.payout_id) for draft in created}
         keycache.remember([(d.request, d.payout_id) for d in created])
     left = [(n, r) for n, r in enumerate(requests) if n not in results]
     results |= _replays(left)
-    return [
-        results.get(n) or Refused(PayoutError("service_unavailable")) for n in range(len(requests))
-    ]
+    # What was found good, was not written and is nobody's replay could not be paid for.
+    unpaid = Refused(PayoutError("insufficient_funds", param="amount"))
+    return [results.get(n, unpaid) for n in range(len(requests))]
 
 
 def _replays(requests: Iterable[tuple[int, PayoutRequest]]) -> dict[int, Result]:
@@ -107,8 +108,8 @@ def _repeated_keys(drafts: Sequence[Draft]) -> set[int]:
     return repeated
 
 
-def _write(drafts: list[Draft], *, actor: Actor, results: dict[int, Result]) -> list[Draft]:
-    """T0. Returns the drafts that became payouts; the others got their refusal (or are somebody's replay)."""
+def _write(drafts: list[Draft], *, actor: Actor) -> list[Draft]:
+    """T0. Returns the drafts that became payouts; others are somebody's replay or not covered."""
     drafts = sorted(drafts, key=lambda d: (d.request.tenant_id, d.request.external_id))
     try:
         with transaction.atomic(durable=True):
@@ -120,18 +121,12 @@ def _write(drafts: list[Draft], *, actor: Actor, results: dict[int, Result]) -> 
             except funds.NotCovered:
                 # Lock the balances first, see what fits, and write exactly that.
                 verdicts = funds.covered([draft.cover() for draft in drafts])
-                for draft, fits in zip(drafts, verdicts, strict=True):
-                    if not fits:
-                        results[draft.index] = Refused(
-                            PayoutError("insufficient_funds", param="amount")
-                        )
                 fitting = [d for d, fits in zip(drafts, verdicts, strict=True) if fits]
                 created = _insert(fitting, actor=actor, at=at)
             if any(draft.status == Status.PENDING for draft in created):
                 doorbell.ring("dispatch")
     except OperationalError as error:
         raise _waited_too_long(error) from error
-    results |= {draft.index: Created(draft.payout_id) for draft in created}
     return created
 
 

@@ -13,7 +13,6 @@ import hmac
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -111,7 +111,11 @@ def _next_question() -> Question | None:
             return None
         question = Question(**dict(zip(Question.__slots__, row, strict=True)))
         wait_s = max(
-            inquiry_delay_s(first_s=settings.INQUIRY_FIRST_S, asked=question.inquiries),
+            inquiry_delay_s(
+                first_s=settings.INQUIRY_FIRST_S,
+                cap_s=settings.RETRY_CAP_S,
+                asked=question.inquiries,
+            ),
             settings.CALL_DEADLINE_S,
         )
         cursor.execute(

@@ -6,7 +6,7 @@ import logging
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from payouts import banks, crypto, evidence, outcomes
 from payouts.audit import engine
@@ -98,12 +98,24 @@ def _read_next() -> bool:
         if row is None:
             return False
         document_id, connector_id, remote_id, document_type, sealed = row
-        body = crypto.open_sealed(sealed, table="bank_documents", column="body", row=document_id)
-        document = InboundDocument(remote_id=remote_id, document_type=document_type, body=body)
-        error, count = _read(banks.line(connector_id), document_id, document)
+        try:
+            with transaction.atomic():
+                body = crypto.open_sealed(
+                    sealed, table="bank_documents", column="body", row=document_id
+                )
+                document = InboundDocument(
+                    remote_id=remote_id, document_type=document_type, body=body
+                )
+                error, count = _read(banks.line(connector_id), document_id, document)
+        except (OperationalError, InterfaceError):
+            raise  # The database is away: nothing is wrong with the document.
+        except Exception as broken:  # One document that breaks the reader must not stop all others.
+            log.exception("reading document %s broke", document_id)
+            error, count = f"reader_broke: {type(broken).__name__}", 0
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE bank_documents SET read_at = clock_timestamp(), error = %s, event_count = %s WHERE id = %s",
+                "UPDATE bank_documents SET read_at = clock_timestamp(), error = %s, event_count = %s"
+                " WHERE id = %s",
                 [error, count, document_id],
             )
     return True

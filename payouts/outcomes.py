@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -72,10 +72,15 @@ def stored_transmission(transmission_id: UUID) -> banks.Transmission:
 def record_outcome(
     bank: BankLine, transmission_id: UUID, outcome: Outcome, *, source: str = "answer"
 ) -> None:
-    """Record what was heard. Kept up while the database is away; a lost lease does not matter here."""
+    """Record what was heard. Kept up while the database is away; a lost lease does not matter here.
+
+    The key is drawn once: a commit whose own answer was lost is not recorded twice, and what two workers
+    heard about two sends is never taken for one statement.
+    """
+    key = f"{source}:{transmission_id}:{uuid4()}"
     for attempt in range(RECORD_TRIES):
         try:
-            _record_once(bank, transmission_id, outcome, source=source)
+            _record_once(bank, transmission_id, outcome, source=source, key=key)
             return
         except OperationalError:
             if attempt == RECORD_TRIES - 1:
@@ -84,15 +89,16 @@ def record_outcome(
             time.sleep(0.2 * 2**attempt)
 
 
-def _record_once(bank: BankLine, transmission_id: UUID, outcome: Outcome, *, source: str) -> None:
+def _record_once(
+    bank: BankLine, transmission_id: UUID, outcome: Outcome, *, source: str, key: str
+) -> None:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT sends, inquiries, state FROM bank_transmissions WHERE id = %s FOR NO KEY UPDATE",
+                "SELECT sends FROM bank_transmissions WHERE id = %s FOR NO KEY UPDATE",
                 [transmission_id],
             )
-            sends, inquiries, _ = cursor.fetchone()
-        key = f"{source}:{transmission_id}:{inquiries if source == 'inquiry' else sends}"
+            sends = cursor.fetchone()[0]
         if outcome.document:
             store_document(
                 bank, outcome.document, document_type=outcome.content_type, remote_id=key

@@ -52,11 +52,20 @@ def rotate(*, actor: Actor, dry_run: bool = False) -> Iterator[Progress]:
                 rows = _next_rows(table, column, last)
                 if not rows:
                     break
-                old = [(row, value) for row, value in rows if crypto.key_id(value) != crypto.ring().primary]
+                old = [
+                    (row, value)
+                    for row, value in rows
+                    if crypto.key_id(value) != crypto.ring().primary
+                ]
                 for row, value in old:
                     plain = crypto.open_sealed(value, table=table, column=column, row=row)
                     if not dry_run:
-                        _store(table, column, row, crypto.seal(plain, table=table, column=column, row=row))
+                        _store(
+                            table,
+                            column,
+                            row,
+                            crypto.seal(plain, table=table, column=column, row=row),
+                        )
                 if old and not dry_run:
                     data = {"table": table, "rows": len(old), "key": crypto.ring().primary}
                     audit.record([audit.AuditRow(action="keys.rotated", data=data)], actor=actor)

@@ -19,6 +19,8 @@ QUEUES = {
     "resolve": "payouts.tasks.resolve_in_doubt",
     "reports": "payouts.tasks.poll_reports",
 }
+# Rings pile up while no worker runs; the first fresh one finds everything that they meant.
+STALE_AFTER_S = 30.0
 
 
 def install_ringer() -> None:
@@ -27,7 +29,9 @@ def install_ringer() -> None:
 
 
 def _ring(queue: str, delay_s: float) -> None:
-    current_app.send_task(QUEUES[queue], countdown=delay_s or None, retry=False)
+    current_app.send_task(
+        QUEUES[queue], countdown=delay_s or None, expires=delay_s + STALE_AFTER_S, retry=False
+    )
 
 
 @worker_ready.connect

@@ -281,3 +281,22 @@ def test_a_payout_is_created_over_the_wire_and_in_chunks(real_sandbox: World, wi
     assert again.startswith(b"HTTP/1.1 200 ")
     assert b"Idempotent-Replayed: true" in again
     assert Payout.objects.count() == 1
+
+
+def test_a_server_whose_connections_were_cut_opens_new_ones(
+    real_sandbox: World, wire: Wire
+) -> None:
+    """F38: whatever the first request says, the key then finds one payout or makes it."""
+    identity = IDENTITY | {"X-Tenant-Id": str(real_sandbox.tenant_id)}
+    body = json.dumps(payout_body(real_sandbox)).encode()
+    order = request("POST", "/api/payouts", body, identity=identity, **JSON, Idempotency_Key="k")
+    assert wire.status(request("GET", "/api/payouts")) == 200
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert cursor.fetchone()[0] > 0
+    assert wire.status(order) in (201, 503)
+    assert wire.status(order) in (200, 201)
+    assert Payout.objects.count() == 1
