@@ -279,7 +279,7 @@ class Connector(Protocol):
         ...
 
     def fetch_reports(self, cursor: str) -> ReportPage:
-        """Fetch documents after `cursor` ("" from the beginning). Raises ConnectorError when the bank does not answer."""
+        """Fetch documents after `cursor` ("" from the beginning). Raises ConnectorError: no answer."""
         ...
 
     def parse_report(self, document: InboundDocument) -> list[StatusEvent]:

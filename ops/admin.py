@@ -75,7 +75,7 @@ class PayoutAdmin(RecordAdmin):
             "reconciliation_status", "reconciled_at", "updated_at",
         )),
         ("Error", (
-            "last_error_code", "last_error", "return_code", "attempts", "next_retry_at",
+            "last_error_code", "last_error", "return_code", "retries", "next_retry_at",
         )),
         ("Record", (
             "id", "external_id", "origin_module", "origin_entity_type", "origin_entity_id",
@@ -118,13 +118,15 @@ class PayoutAdmin(RecordAdmin):
         fee = payout.fee_amount
         return looks.amount(fee, payout.fee_currency) if fee else None
 
-    def fact_attempts(self, payout: Payout) -> str | None:
+    def fact_retries(self, payout: Payout) -> str | None:
         return f"{payout.retry_count} of {payout.max_retries}" if payout.retry_count else None
 
     def fact_institution(self, payout: Payout) -> SafeString:
         return looks.code(payout.beneficiary_account.institution)
 
-    def fact_sla_rule_id(self, payout: Payout) -> SafeString:
+    def fact_sla_rule_id(self, payout: Payout) -> SafeString | None:
+        if payout.sla_rule_id is None:
+            return None
         rule = PayoutSlaRule.objects.filter(pk=payout.sla_rule_id).first()
         return looks.reference("sla_rule_id", payout.sla_rule_id, rule or "")
 

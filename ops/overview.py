@@ -142,7 +142,7 @@ def _attention() -> Section:
                 looks.badge(status, labels[status]),
                 rail,
                 pair(code or looks.NOTHING, message),
-                pair(looks.code(reference), looks.badge(state)) if number else looks.NOTHING,
+                _attempt(number, reference, state),
                 looks.when(since),
             )
             for (key, status, amount, currency, rail, code, message, number, state, reference, since,
@@ -151,6 +151,12 @@ def _attention() -> Section:
         empty="Nothing waits for a person",
         note=f"The {ATTENTION_ROWS} that wait longest." if len(found) == ATTENTION_ROWS else "",
     )  # fmt: skip
+
+
+def _attempt(number: int | None, reference: str, state: str) -> SafeString:
+    if number is None:
+        return looks.NOTHING
+    return format_html("{} {}", looks.code(reference), looks.badge(state))
 
 
 def _connectors() -> Section:

@@ -14,7 +14,18 @@ from uuid import UUID
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import BinaryField, Field, Model, OuterRef, Q, QuerySet, Subquery, UUIDField
+from django.db.models import (
+    BinaryField,
+    Field,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+)
+from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -118,6 +129,12 @@ def connector_name() -> Subquery:
     return _name_of(BankConnector, "bank_connector_id")
 
 
+def connector_key() -> Subquery:
+    """Name and rail, as health and routing call it."""
+    found = BankConnector.objects.filter(pk=OuterRef("bank_connector_id"))
+    return Subquery(found.values(key=Concat("name", Value(":"), "rail"))[:1])
+
+
 def tenant_name() -> Subquery:
     return _name_of(Tenant, "tenant_id")
 
@@ -147,8 +164,9 @@ class WorkbenchAdmin(ModelAdmin):  # type: ignore[misc]
         hidden = [field.name for field in _binary(self.model)]
         for name, model in followed.items():
             hidden += [f"{name}__{field.name}" for field in _binary(model)]
-        rows: QuerySet[Any] = super().get_queryset(request).select_related(*self.follow)
-        return rows.defer(*hidden)
+        rows: QuerySet[Any] = super().get_queryset(request).defer(*hidden)
+        # Without names, select_related would follow every key, and read what was left out.
+        return rows.select_related(*self.follow) if self.follow else rows
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -253,7 +271,8 @@ class RecordAdmin(WorkbenchAdmin):
         if isinstance(field, BinaryField):
             raise AssertionError(f"{name} is not for reading")
         if field.is_relation:
-            return looks.reference(field.attname, getattr(row, field.attname), getattr(row, name))
+            text = getattr(row, name) if name in self.follow else ""
+            return looks.reference(field.attname, getattr(row, field.attname), text)
         return looks.fact(row, field)
 
 

@@ -18,7 +18,7 @@ from ops.pages import (
     RailFilter,
     RecordAdmin,
     Section,
-    connector_name,
+    connector_key,
     leading,
     tenant_name,
 )
@@ -54,7 +54,7 @@ class NamedAdmin(RecordAdmin):
         if "tenant_id" in columns:
             rows = rows.annotate(tenant_name=tenant_name())
         if "bank_connector_id" in columns:
-            rows = rows.annotate(connector_name=connector_name())
+            rows = rows.annotate(connector_name=connector_key())
         return rows
 
 
@@ -138,8 +138,8 @@ class BankTransmissionAdmin(NamedAdmin):
     ordering = ("-id",)
     list_display = (
         looks.text_column("reference"), CONNECTOR, "rail", looks.badge_column("state"),
-        looks.money_column("total_amount"), "instruction_count", "sends", "inquiries",
-        looks.when_column("created_at"), looks.when_column("answered_at"),
+        looks.money_column("total_amount"), looks.text_column("instruction_count", "payouts"), "sends",
+        looks.when_column("created_at"),
     )  # fmt: skip
     list_filter = ("state", RailFilter, CurrencyFilter, "created_at")
     search_fields = ("id", "reference", "bank_reference")
@@ -208,7 +208,7 @@ class BankEvidenceAdmin(NamedAdmin):
     ordering = ("-id",)
     list_display = (
         "id", looks.when_column("recorded_at"), "source", CONNECTOR, looks.badge_column("kind"),
-        "code", looks.money_column(), looks.badge_column("effect"), PAYOUT, looks.text_column("reference"),
+        "code", looks.money_column(), looks.badge_column("effect"), PAYOUT,
     )  # fmt: skip
     list_filter = ("source", "kind", "effect", "recorded_at")
     search_fields = ("payout_id", "attempt_id", "reference", "bank_reference", "source_key")

@@ -54,6 +54,7 @@ def _connectors() -> list[tuple[str, str]]:
 
 
 class SlaRuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    name = forms.CharField(required=False, max_length=100, widget=UnfoldAdminTextInputWidget)
     bank_connector_id = _choice(_connectors, label="Connector", coerce=UUID)
     rail = _choice([ANY, *((rail, rail) for rail in RAILS)])
     country = forms.CharField(
@@ -96,6 +97,7 @@ class PayoutSlaRuleAdmin(WorkbenchAdmin):
     """Nothing is deleted here: payouts name the rule of their promise. A rule ends by its date."""
 
     form = SlaRuleForm
+    compressed_fields = False  # Labels above: three fields fit beside each other.
     ordering = ("rail", "country", "priority", "id")
     list_display = (
         "rule", "rail", "country", "priority", "cutoff", "promise", "fee", "effective",

@@ -37,6 +37,8 @@ class Engine:
         self.servers: list[embedded.Server] = []
         self.secrets = sandbox.load_secrets(state)
         self.fleet = Fleet(state, announce=lambda text: progress.line(f"  ! {text}", "yellow"))
+        for left_by_a_killed_one in ("env", "processes.json", "worker.pid"):
+            (state / left_by_a_killed_one).unlink(missing_ok=True)
         self.environment: dict[str, str] = {}
         self.demo: dict[str, Any] = {}
 
@@ -54,7 +56,6 @@ class Engine:
             self._migrate(unless_current=True)
         # The processes load their modules while the demo data is loaded: half the waiting is
         # imports. None of them minds an engine without merchants.
-        (self.state / "worker.pid").unlink(missing_ok=True)  # an earlier worker's
         for program in startup.programs(self.environment):
             self.fleet.start(program)
         with self.progress.step("demo data"):

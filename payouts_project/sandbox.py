@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from secrets import token_bytes, token_hex, token_urlsafe
 
@@ -42,7 +42,7 @@ def _key() -> str:
     return base64.b64encode(token_bytes(32)).decode("ascii")
 
 
-_MAKERS = {
+_MAKERS: dict[str, Callable[[], str]] = {
     "SECRET_KEY": lambda: token_urlsafe(50),
     "ENCRYPTION_KEYS": lambda: f"k1:{_key()}",
     "BLIND_INDEX_KEY": _key,

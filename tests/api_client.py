@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from payouts import dispatch, keycache
+from payouts import dispatch
 from payouts.models import Payout
 from tests.world import World
 
@@ -144,11 +144,6 @@ def create(world: World, *, key: str | None = None, **changes: Any) -> str:
     )
     assert made.status == 201, made.body
     return str(made.body["payout"]["id"])
-
-
-def forget_outages() -> None:
-    """The key cache rests after a failure; the next test starts afresh."""
-    keycache._quiet_until[0] = 0.0
 
 
 def sepa_claim() -> dispatch.Claim | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -87,19 +88,26 @@ def _combine(parts: list[list[str]], glue: str = "") -> list[str]:
 
 @cache
 def string_names(source: str) -> dict[str, list[str]]:
-    """Names that a module gives to texts, anywhere in it, with every text they are given."""
+    """Names that a module gives to texts, anywhere in it, with every text; `{?}` if also to something else."""
     names: dict[str, list[str]] = {}
+    bound: Counter[str] = Counter()
     for node in ast.walk(parse(source)):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                names.setdefault(name, []).extend(renderings(value, names))
+                found = [renderings(value, names)]
             case ast.For(
                 target=ast.Name(id=name), iter=ast.Tuple(elts=items) | ast.List(elts=items)
             ):
-                names.setdefault(name, []).extend(
-                    t for item in items for t in renderings(item, names)
-                )
-    return {name: texts for name, texts in names.items() if texts}
+                found = [renderings(item, names) for item in items]
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                bound[name] += 1
+                continue
+            case _:
+                continue
+        if all(found):
+            names.setdefault(name, []).extend(text for texts in found for text in texts)
+            bound[name] -= 1
+    return {name: found + ["{?}"] * (bound[name] > 0) for name, found in names.items() if found}
 
 
 def docstrings(source: str) -> Iterator[ast.Constant]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import time
 from typing import Any
 from uuid import uuid4
@@ -18,9 +17,9 @@ from payouts import money
 from payouts.api.requests import read_json
 from payouts.errors import REFUSALS, PayoutError
 from payouts.models import Payout
-from tests.api_client import Api, Reply, create, merchant, operator, payout_body, snapshot
-from tests.bad_input import AMOUNTS, BAD_ACCOUNTS, BAD_KEYS, BODIES, QUERIES, TEXTS
-from tests.world import World
+from tests.api_client import Api, Reply, create, merchant, payout_body, snapshot
+from tests.bad_input import AMOUNTS, BAD_ACCOUNTS, BAD_KEYS, BODIES, TEXTS
+from tests.world import IBAN, World
 
 
 def raw_body(world: World, **literals: str) -> bytes:
@@ -40,7 +39,7 @@ def post(
     )
 
 
-def assert_refused(world: World, answer: Reply, status: int, code: str, before: Any) -> None:
+def assert_refused(answer: Reply, status: int, code: str, before: Any) -> None:
     assert (answer.status, answer.code) == (status, code), answer.body
     assert REFUSALS[code][0] == status
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -60,7 +59,7 @@ def test_every_bad_amount_is_refused_and_changes_nothing(sandbox: World) -> None
     for name, (literal, (status, code)) in AMOUNTS.items():
         answer = post(sandbox, raw_body(sandbox, amount=literal))
         assert (answer.status, answer.code) == (status, code), name
-        assert_refused(sandbox, answer, status, code, before)
+        assert_refused(answer, status, code, before)
 
 
 def test_every_bad_text_is_refused_and_changes_nothing(sandbox: World) -> None:
@@ -68,7 +67,7 @@ def test_every_bad_text_is_refused_and_changes_nothing(sandbox: World) -> None:
     for name, (literals, (status, code)) in TEXTS.items():
         answer = post(sandbox, raw_body(sandbox, **literals))
         assert (answer.status, answer.code) == (status, code), (name, answer.body)
-        assert_refused(sandbox, answer, status, code, before)
+        assert_refused(answer, status, code, before)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_a_missing_field_is_named(sandbox: World, field: str) -> None:
     """B18 and its like."""
     before = snapshot()
     answer = post(sandbox, payout_body(sandbox, **{field: ...}))
-    assert_refused(sandbox, answer, 422, "validation_error", before)
+    assert_refused(answer, 422, "validation_error", before)
     assert answer.body["param"] == field
 
 
@@ -103,7 +102,7 @@ def test_decimals_are_counted_as_written(
     before = snapshot()
     for literal in (amount, f'"{amount}"'):
         answer = post(sandbox, raw_body(sandbox, amount=literal, currency=f'"{currency}"'))
-        assert_refused(sandbox, answer, 422, code, before)
+        assert_refused(answer, 422, code, before)
 
 
 @pytest.mark.parametrize("size", [5_000, 1_000_000])
@@ -125,7 +124,7 @@ def test_every_bad_body_is_refused_and_changes_nothing(sandbox: World, path: str
     for name, (body, (status, code)) in BODIES.items():
         answer = merchant(sandbox).send("POST", path, body, headers={"Idempotency-Key": "k"})
         assert (answer.status, answer.code) == (status, code), name
-        assert_refused(sandbox, answer, status, code, before)
+        assert_refused(answer, status, code, before)
 
 
 def test_a_body_of_exactly_one_megabyte_is_read(sandbox: World) -> None:
@@ -140,11 +139,13 @@ def test_a_body_of_exactly_one_megabyte_is_read(sandbox: World) -> None:
         "application/*", "application/json,application/json", "application/xml", "json", "application/json-seq",
     ],
 )  # fmt: skip
-def test_only_application_json_is_read(sandbox: World, content_type: str) -> None:
+def test_only_application_json_is_read(db: None, content_type: str) -> None:
     """B34, B35."""
     before = snapshot()
-    answer = post(sandbox, raw_body(sandbox), content_type=content_type)
-    assert_refused(sandbox, answer, 415, "unsupported_media_type", before)
+    answer = Api(uuid4()).send(
+        "POST", "/api/beneficiaries", {"colour": 1}, content_type=content_type
+    )
+    assert_refused(answer, 415, "unsupported_media_type", before)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_a_compressed_body_is_not_read(sandbox: World) -> None:
     """B37."""
     before = snapshot()
     answer = post(sandbox, gzip.compress(raw_body(sandbox)), Content_Encoding="gzip")
-    assert_refused(sandbox, answer, 415, "unsupported_media_type", before)
+    assert_refused(answer, 415, "unsupported_media_type", before)
 
 
 def test_metadata_is_kept_as_given_and_does_nothing(sandbox: World) -> None:
@@ -224,7 +225,7 @@ def test_every_bad_account_is_refused_without_repeating_it(sandbox: World) -> No
         body = {"name": "A", "beneficiaryType": "user", "country": "DE", "account": full}
         answer = merchant(sandbox).post("/api/beneficiaries", body)
         assert (answer.code, answer.body["param"]) == ("account_invalid", f"account.{param}"), name
-        assert_refused(sandbox, answer, 422, "account_invalid", before)
+        assert_refused(answer, 422, "account_invalid", before)
         said = json.dumps(answer.body)
         assert not any(v in said for k, v in account.items() if k not in ("type", "bic")), name
 
@@ -242,18 +243,21 @@ def test_a_strange_name_is_only_a_name(sandbox: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD_KEYS)
-def test_a_malformed_key_is_refused(sandbox: World, name: str) -> None:
-    """B43, B44."""
+def test_a_malformed_key_is_refused(db: None, name: str) -> None:
+    """B43, B44: on a create as on every other POST."""
     before = snapshot()
-    answer = post(sandbox, raw_body(sandbox), Idempotency_Key=BAD_KEYS[name])
-    assert_refused(sandbox, answer, 400, "idempotency_key_invalid", before)
+    account = {"type": "iban", "currency": "EUR", "iban": IBAN}
+    person = {"name": "A", "beneficiaryType": "user", "country": "DE", "account": account}
+    for path, body in (("/api/payouts", {}), ("/api/beneficiaries", person)):
+        answer = Api(uuid4()).post(path, body, key=BAD_KEYS[name])
+        assert_refused(answer, 400, "idempotency_key_invalid", before)
 
 
 def test_a_create_without_a_key_is_refused(sandbox: World) -> None:
     """B42."""
     before = snapshot()
     answer = merchant(sandbox).post("/api/payouts", payout_body(sandbox))
-    assert_refused(sandbox, answer, 400, "idempotency_key_required", before)
+    assert_refused(answer, 400, "idempotency_key_required", before)
 
 
 def test_quotes_around_a_key_are_no_part_of_it(sandbox: World) -> None:
@@ -268,145 +272,3 @@ def test_the_longest_and_the_strangest_key_are_keys(sandbox: World) -> None:
     for key in ("k" * 255, "a b", "!~{}%s\\'", "..", "x,y"):
         assert Payout.objects.get(pk=create(sandbox, key=key)).external_id == key
         assert post(sandbox, raw_body(sandbox), Idempotency_Key=key).status == 200
-
-
-# --- Addresses, query strings, methods --------------------------------------------------------------
-
-
-def test_every_bad_query_is_refused(sandbox: World) -> None:
-    create(sandbox)
-    before = snapshot()
-    for name, (query, (status, code)) in QUERIES.items():
-        answer = merchant(sandbox).get(f"/api/payouts?{query}")
-        assert (answer.status, answer.code) == (status, code), (name, answer.body)
-        assert_refused(sandbox, answer, status, code, before)
-
-
-def test_a_query_that_only_looks_like_sql_finds_nothing(sandbox: World) -> None:
-    """B85, B87."""
-    create(sandbox)
-    for query in (
-        "external_id=' OR 1=1--", "external_id=%25", "external_id=_", "currency=EUR'--", "rail=%FF%FE",
-        "limit=" + "9" * 50,
-        "created_after=0001-01-01T00:00:00%2B14:00", "created_before=9999-12-31T23:59:59-14:00", "offset=1000000",
-        "currency=" + "x" * 4000,
-    ):  # fmt: skip
-        answer = merchant(sandbox).get(f"/api/payouts?{query}")
-        assert answer.status == 200, (query, answer.body)
-        expected = 1 if query.startswith(("limit", "created")) else 0
-        assert len(answer.body["payouts"]) == expected, query
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/api/payouts/{id}"), ("GET", "/api/payouts/stats/summary"), ("GET", "/api/ledger/balances"),
-        ("POST", "/api/payouts/{id}/cancel"), ("POST", "/api/payouts/{id}/retry"),
-        ("POST", "/api/payouts/{id}/approve"),
-        ("POST", "/api/payouts"), ("POST", "/api/beneficiaries"), ("POST", "/api/ledger/deposits"),
-    ],
-)  # fmt: skip
-def test_an_unknown_query_parameter_is_refused_everywhere(
-    sandbox: World, method: str, path: str
-) -> None:
-    """B89."""
-    path = path.replace("{id}", create(sandbox))
-    role = "treasury_ops" if "deposits" in path else "finance_ops"
-    if path in ("/api/ledger/balances", "/api/payouts"):
-        role = "merchant_admin"
-    before = snapshot()
-    caller = Api(sandbox.tenant_id, role)
-    answer = caller.send(method, f"{path}?limit=5", {} if method == "POST" else b"")
-    assert_refused(sandbox, answer, 422, "unknown_parameter", before)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/api/payouts/not-a-uuid", "/api/payouts/{id}%00", "/api/payouts/{id}/", "/api/payouts/",
-        "/api//payouts", "/api/",
-        "/api/payouts/../admin", "/api/payouts/%7B{id}%7D", "/api/payouts/urn:uuid:{id}",
-        "/api/payouts/{id};x", "/api/PAYOUTS",
-        "/api/payouts/{id}/settle", "/api/%ff", "/api/payouts/{id}.json", "/api/payouts.json", "/api/payouts/\u0661",
-    ],
-)  # fmt: skip
-def test_an_address_that_is_none_is_a_problem(sandbox: World, path: str) -> None:
-    """B56, B57."""
-    payout_id = create(sandbox)
-    before = snapshot()
-    answer = merchant(sandbox).get(path.replace("{id}", payout_id))
-    assert_refused(sandbox, answer, 404, "not_found", before)
-
-
-@pytest.mark.parametrize(
-    "method", ["PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "CONNECT", "get", "FOO"]
-)
-def test_an_unknown_method_is_answered_with_the_known_ones(sandbox: World, method: str) -> None:
-    """B90."""
-    path = f"/api/payouts/{create(sandbox)}"
-    before = snapshot()
-    for address, allowed in [
-        (path, "GET, HEAD"),
-        ("/api/payouts", "GET, HEAD, POST"),
-        (f"{path}/cancel", "POST"),
-    ]:
-        headers = {"X-HTTP-Method-Override": "GET"}
-        answer = operator(sandbox).send(method, address, headers=headers)
-        if method == "get" and answer.status == 200:
-            continue
-        assert_refused(sandbox, answer, 405, "method_not_allowed", before)
-        assert answer.headers["Allow"] == allowed
-
-
-def test_a_method_in_a_header_is_not_the_method(sandbox: World) -> None:
-    """B90."""
-    path = f"/api/payouts/{create(sandbox)}"
-    before = snapshot()
-    assert merchant(sandbox).get(path, **{"X-HTTP-Method-Override": "DELETE"}).status == 200
-    assert snapshot() == before
-
-
-@pytest.mark.parametrize(
-    "accept", ["application/xml", "text/html", "", "nonsense", "application/json;q=0"]
-)
-def test_an_answer_is_json_whatever_is_accepted(sandbox: World, accept: str) -> None:
-    """B91."""
-    answer = merchant(sandbox).get("/api/payouts", Accept=accept)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
-
-
-def test_head_answers_as_get_does_without_a_body(sandbox: World) -> None:
-    answer = merchant(sandbox).send("HEAD", f"/api/payouts/{create(sandbox)}")
-    assert (answer.status, answer.body) == (200, b"")
-    assert merchant(sandbox).send("HEAD", f"/api/payouts/{uuid4()}").status == 404
-
-
-@pytest.mark.parametrize(
-    "given_id",
-    ["good_id-1", "", "x" * 65, "a b", "\u00e9", "a\\nb", "<script>", "a\r\nSet-Cookie: x=1"],
-)
-def test_a_request_id_is_taken_over_only_when_it_is_harmless(sandbox: World, given_id: str) -> None:
-    """B52."""
-    answer = merchant(sandbox).get("/api/payouts", **{"X-Request-Id": given_id})
-    taken = answer.headers["X-Request-Id"]
-    assert (taken == given_id) == (given_id == "good_id-1")
-    assert re.fullmatch(r"[\w-]{1,64}", taken, re.ASCII)
-
-
-def test_a_bad_host_is_a_problem_too(sandbox: World, settings: Any) -> None:
-    settings.ALLOWED_HOSTS = ["payouts.example"]
-    answer = merchant(sandbox).get("/api/payouts", Host="evil.example")
-    assert (answer.status, answer.code) == (400, "bad_request")
-
-
-@pytest.mark.parametrize("length", ["-1", "abc", "1_0", "9" * 5000, "\u00b2"])
-def test_a_length_that_is_none_is_refused(sandbox: World, length: str) -> None:
-    """B32."""
-    from django.test import RequestFactory
-
-    from payouts.api.requests import RequestMiddleware
-
-    request = RequestFactory().generic("POST", "/api/payouts", b"{}", "application/json")
-    request.META["CONTENT_LENGTH"] = length
-    answer = RequestMiddleware(lambda _: pytest.fail("the view was reached"))(request)
-    assert answer.status_code in (400, 413)

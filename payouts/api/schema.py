@@ -13,7 +13,7 @@ from payouts.api import serializers
 from payouts.models import Priority, Status
 
 
-class GatewayScheme(OpenApiAuthenticationExtension):
+class GatewayScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers
     """The three identity headers, needed together."""
 
     target_class = "payouts.api.auth.GatewayAuthentication"
