@@ -157,7 +157,7 @@ class PayoutHoldAdmin(RecordAdmin):
     list_display = (
         looks.id_column(title="hold"), looks.link_column("payout_id"),
         looks.money_column("hold_amount", title="amount"), looks.badge_column("status"),
-        "debit_account", looks.when_column("created_at"), looks.when_column("resolved_at"),
+        looks.when_column("created_at"), looks.when_column("resolved_at"),
         looks.when_column("expires_at"),
     )  # fmt: skip
     list_filter = ("status", CurrencyFilter, "created_at")
@@ -170,12 +170,16 @@ class PayoutAttemptAdmin(RecordAdmin):
     ordering = ("-id",)
     list_display = (
         looks.text_column("reference", "our reference"), looks.link_column("payout_id"), "attempt_number",
-        looks.badge_column("state"), "connector", "rail", "sends", looks.text_column("error_code", "error"),
+        looks.badge_column("state"), "bank", looks.text_column("error_code", "error"),
         looks.when_column("updated_at"),
     )  # fmt: skip
     list_filter = ("state", RailFilter, "updated_at")
     search_fields = ("id", "reference", "bank_reference", "payout__id")
     search_help_text = "Our reference, the bank's, or an id"
+
+    @admin.display(description="bank", ordering="connector")
+    def bank(self, row: PayoutAttempt) -> str:
+        return f"{row.connector}:{row.rail}"
 
 
 @admin.register(PayoutBatch)

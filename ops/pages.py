@@ -22,6 +22,7 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    TextField,
     UUIDField,
     Value,
 )
@@ -132,7 +133,9 @@ def connector_name() -> Subquery:
 def connector_key() -> Subquery:
     """Name and rail, as health and routing call it."""
     found = BankConnector.objects.filter(pk=OuterRef("bank_connector_id"))
-    return Subquery(found.values(key=Concat("name", Value(":"), "rail"))[:1])
+    return Subquery(
+        found.values(key=Concat("name", Value(":"), "rail", output_field=TextField()))[:1]
+    )
 
 
 def tenant_name() -> Subquery:

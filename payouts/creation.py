@@ -119,9 +119,11 @@ def _write(drafts: list[Draft], *, actor: Actor) -> list[Draft]:
                 with transaction.atomic():
                     created = _insert(drafts, actor=actor, at=at)
             except funds.NotCovered:
-                # Lock the balances first, see what fits, and write exactly that.
-                verdicts = funds.covered([draft.cover() for draft in drafts])
-                fitting = [d for d, fits in zip(drafts, verdicts, strict=True) if fits]
+                # Lock the balances first, see what fits in the order of the list, write exactly that.
+                in_order = sorted(drafts, key=lambda d: d.index)
+                verdicts = funds.covered([draft.cover() for draft in in_order])
+                unfit = {d.index for d, fits in zip(in_order, verdicts, strict=True) if not fits}
+                fitting = [draft for draft in drafts if draft.index not in unfit]
                 created = _insert(fitting, actor=actor, at=at)
             if any(draft.status == Status.PENDING for draft in created):
                 doorbell.ring("dispatch")

@@ -15,8 +15,6 @@ from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import holidays
-
 
 class Rule(Protocol):
     """What is read of a row of payout_sla_rules."""
@@ -50,6 +48,8 @@ class Promise:
 
 @lru_cache(maxsize=16)
 def _closed_days(calendar: str) -> Any:
+    import holidays  # noqa: PLC0415  (a quarter of a second that most processes never need)
+
     if calendar == "GB-ENG":
         return holidays.country_holidays("GB", subdiv="ENG")
     return holidays.financial_holidays(calendar)

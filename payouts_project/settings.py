@@ -50,7 +50,11 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"socket_connect_timeout": 0.2, "socket_timeout": 0.2},
+        "OPTIONS": {
+            "socket_connect_timeout": 0.2,
+            "socket_timeout": 0.2,
+            "serializer": "payouts.keycache.PlainText",
+        },
     }
 }
 IDEMPOTENCY_CACHE_TTL = env.whole("IDEMPOTENCY_CACHE_TTL", 24 * 3600, minimum=0)
