@@ -1,4 +1,4 @@
-"""The workbench's pages about payouts, and what goes around all pages. `ops.records` has the other tables."""
+"""The workbench's pages about payouts, and what goes around all pages. `records` and `books` have the other tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from ops import looks, overview, people, records, service_levels, story
+from ops import books, looks, overview, people, records, service_levels, story
 from ops.navigation import navigation
 from ops.pages import (
     SECTION_ROWS,
@@ -35,7 +35,15 @@ from payouts.models import (
     PayoutSlaRule,
 )
 
-__all__ = ["environment_badge", "navigation", "overview", "people", "records", "service_levels"]
+__all__ = [
+    "books",
+    "environment_badge",
+    "navigation",
+    "overview",
+    "people",
+    "records",
+    "service_levels",
+]
 
 
 def environment_badge(request: HttpRequest) -> list[str]:

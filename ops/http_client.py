@@ -37,9 +37,9 @@ class Client:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
         if method == "POST" and path == "/api/payouts":
             headers["Idempotency-Key"] = key or str(uuid4())
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310  (our own address)
             self.base_url + path, data=data, method=method, headers=headers
-        )  # noqa: S310
+        )
         try:
             with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310  (our own address)
                 return Answer(answer.status, json.loads(answer.read() or b"null"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -46,7 +47,7 @@ def rotate(*, actor: Actor, dry_run: bool = False) -> Iterator[Progress]:
     With `dry_run` values are opened and counted, and nothing is written. Raises crypto.CannotOpen.
     """
     for table, column in SEALED:
-        last = None
+        last: UUID | None = None
         while True:
             with transaction.atomic(durable=True):
                 rows = _next_rows(table, column, last)
@@ -73,7 +74,7 @@ def rotate(*, actor: Actor, dry_run: bool = False) -> Iterator[Progress]:
             yield Progress(table=table, column=column, seen=len(rows), resealed=len(old))
 
 
-def _next_rows(table: str, column: str, last: object) -> list[tuple[object, bytes]]:
+def _next_rows(table: str, column: str, last: UUID | None) -> list[tuple[UUID, bytes]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, {column} FROM {table} WHERE {column} IS NOT NULL AND (%s::uuid IS NULL OR id > %s)"
@@ -83,6 +84,6 @@ def _next_rows(table: str, column: str, last: object) -> list[tuple[object, byte
         return [(row[0], bytes(row[1])) for row in cursor.fetchall()]
 
 
-def _store(table: str, column: str, row: object, sealed: bytes) -> None:
+def _store(table: str, column: str, row: UUID, sealed: bytes) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [sealed, row])

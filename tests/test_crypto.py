@@ -35,7 +35,9 @@ def test_a_changed_byte_does_not_open(position: int) -> None:
         crypto.open_sealed(bytes(sealed), table="t", column="c", row="1")
 
 
-@pytest.mark.parametrize("text", ["", "k1", "k1:short", f"{OLD},{OLD}", ":" + OLD[4:], "ключ:" + OLD[4:]])
+@pytest.mark.parametrize(
+    "text", ["", "k1", "k1:short", f"{OLD},{OLD}", ":" + OLD[4:], "ключ:" + OLD[4:]]
+)
 def test_a_bad_key_ring_is_refused(text: str) -> None:
     with pytest.raises(ImproperlyConfigured):
         crypto.KeyRing.parse(text)
@@ -70,7 +72,9 @@ def test_rotation_reseals_everything_and_nothing_twice(sandbox: World, settings:
     assert {crypto.key_id(c.credentials) for c in BankConnector.objects.all()} == {"new"}
 
 
-def test_rotation_without_the_old_key_stops_and_changes_nothing(sandbox: World, settings: Any) -> None:
+def test_rotation_without_the_old_key_stops_and_changes_nothing(
+    sandbox: World, settings: Any
+) -> None:
     settings.ENCRYPTION_KEYS = NEW
     with pytest.raises(CommandError, match="no key 'k1'"):
         _rotate()

@@ -127,7 +127,8 @@ def assert_paid_once(engine: Running, payouts: dict[str, Decimal]) -> None:
     assert Counter(r["payout_id"] for r in booked) == Counter(list(payouts))
     assert all(Decimal(r["amount"]) == payouts[r["payout_id"]] for r in booked)
     ours = engine.query(
-        "SELECT p.id::text, l.reference, a.last4, p.currency FROM payouts p JOIN payout_retry_log l ON l.payout_id = p.id"
+        "SELECT p.id::text, l.reference, a.last4, p.currency FROM payouts p"
+        " JOIN payout_retry_log l ON l.payout_id = p.id"
         " JOIN beneficiary_accounts a ON a.id = p.beneficiary_account_id"
         " WHERE l.state = 'settled' AND p.id::text = ANY(%s)",
         list(payouts),
@@ -189,7 +190,8 @@ def test_the_book_is_sound_after_all_this(engine: Running) -> None:
         == []
     )
     apart = engine.query(
-        "SELECT b.tenant_id, b.currency FROM ledger_balances b WHERE held <> coalesce((SELECT sum(amount) FROM payouts p"
+        "SELECT b.tenant_id, b.currency FROM ledger_balances b"
+        " WHERE held <> coalesce((SELECT sum(amount) FROM payouts p"
         " WHERE p.tenant_id = b.tenant_id AND p.currency = b.currency AND p.status NOT IN"
         " ('settled', 'rejected', 'cancelled', 'returned')), 0)"
     )
