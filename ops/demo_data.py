@@ -15,6 +15,7 @@ from django.contrib.auth.models import Group, Permission, User
 
 from payouts import banks, beneficiaries, idempotency, lifecycle
 from payouts.audit import engine
+from payouts.models import Tenant
 
 ACTOR = engine("demo")
 TENANTS = {
@@ -81,6 +82,8 @@ def configure_banks() -> None:
 
 def load_tenant(tenant_id: UUID, name: str) -> dict[str, Any]:
     """A merchant with its deposits and one beneficiary per kind of account."""
+    beneficiaries.ensure_tenants([tenant_id])
+    Tenant.objects.filter(pk=tenant_id, name="").update(name=name)
     for currency, amount in MONEY.items():
         lifecycle.deposit(
             tenant_id=tenant_id,
