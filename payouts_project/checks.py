@@ -48,7 +48,9 @@ def reading_checks() -> list[Check]:
 
 
 def pytest_check(arguments: list[str], *, long: bool) -> Check:
-    parallel = () if any(a.startswith("-n") for a in arguments) else ("-n", str(TEST_PROCESSES))
+    # The tests that share one running engine stay together, and begin first.
+    spread = ("-n", str(TEST_PROCESSES), "--dist", "loadgroup")
+    parallel = () if any(a.startswith("-n") for a in arguments) else spread
     everything = ("-m", "") if long else ()
     name = "tests, long ones too" if long else "tests"
     return Check(name, (sys.executable, "-m", "pytest", *parallel, *everything, *arguments))

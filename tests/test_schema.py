@@ -296,11 +296,11 @@ HOT: dict[str, tuple[str, Callable[[World, Payout], object]]] = {
 @pytest.mark.parametrize("index", HOT)
 def test_the_query_uses_its_index(sandbox: World, index: str) -> None:
     payout = sandbox.create()
-    # On an empty table every index costs the same: with rows and statistics the right one stands out.
-    creation.create_payouts(
-        [sandbox.request(amount="1") for _ in range(300)], actor=sandbox.merchant
-    )
-    run("ANALYZE payouts")
+    if index == "payouts_idempotency_key":
+        # On an empty table two indexes cost the same: with rows and statistics the right one stands out.
+        more = [sandbox.request(amount="1") for _ in range(300)]
+        creation.create_payouts(more, actor=sandbox.merchant)
+        run("ANALYZE payouts")
     start, act = HOT[index]
     with CaptureQueriesContext(connection) as captured:
         act(sandbox, payout)

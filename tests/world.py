@@ -8,14 +8,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import connection
+
 from payouts import (
-    banks,
     beneficiaries,
     clock,
     creation,
@@ -201,12 +201,16 @@ _worlds = count(1)
 def _use_fresh_numbers() -> None:
     """The bank outlives a test and remembers every number; the test's database forgets what it drew."""
     n = next(_worlds)
-    today = clock.now()
-    for bank in banks.lines():
-        banks.draw(bank.id, "reference", 1, start=10**14 + n * 1000)
-        banks.draw(bank.id, "trace", n * 1000)
-        for day in range(40):
-            banks.draw(bank.id, f"file:{today + timedelta(days=day):%Y-%m-%d}", n * 20)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO bank_sequences (bank_connector_id, name, next_value)"
+            " SELECT c.id, s.name, s.start FROM bank_connectors c CROSS JOIN ("
+            "   VALUES ('reference', 100000000000000 + %(n)s * 1000), ('trace', %(n)s * 1000)"
+            "   UNION ALL SELECT 'file:' || to_char(%(today)s::timestamptz AT TIME ZONE 'UTC'"
+            "     + make_interval(days => day), 'YYYY-MM-DD'), %(n)s * 20 FROM generate_series(0, 40) day"
+            " ) AS s (name, start)",
+            {"n": n, "today": clock.now()},
+        )
 
 
 def key_use(tenant_id: UUID, key: str, meaning: bytes = b"one") -> idempotency.KeyUse:
