@@ -183,3 +183,16 @@ def unreadable_documents(now: datetime) -> Iterator[Finding]:
         cursor.execute(sql)
         for document_id, document_type, error in cursor.fetchall():
             yield Finding(key=str(document_id), message=f"{document_type}: {error}"[:500])
+
+
+@rule("connector_down", severity="critical", resolves_itself=True)
+def broken_connectors(now: datetime) -> Iterator[Finding]:
+    """Banks that do not answer, or that cannot be used as they are configured."""
+    sql = (
+        "SELECT c.id, c.name || ':' || c.rail, s.health_message FROM bank_connector_state s"
+        " JOIN bank_connectors c ON c.id = s.bank_connector_id WHERE NOT s.healthy AND c.enabled"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        for connector_id, name, message in cursor.fetchall():
+            yield Finding(key=str(connector_id), message=f"{name} is not healthy: {message}")

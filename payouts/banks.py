@@ -159,6 +159,29 @@ def _read(sql: str, params: list[Any]) -> list[BankLine]:
         ]  # fmt: skip
 
 
+def is_paused(connector_id: UUID) -> bool:
+    """Whether operators have stopped this bank, as of now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce((SELECT paused FROM bank_connector_state WHERE bank_connector_id = %s), false)",
+            [connector_id],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def note_broken(connector_id: UUID, message: str) -> None:
+    """Say that a bank cannot be used as it is configured; the workbench and an alert show it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO bank_connector_state AS s (bank_connector_id, paused, paused_reason, paused_by,"
+            " report_cursor, healthy, health_message, checked_at)"
+            " VALUES (%s, false, '', '', '', false, %s, clock_timestamp()) ON CONFLICT (bank_connector_id)"
+            " DO UPDATE SET healthy = false, health_message = excluded.health_message,"
+            " checked_at = excluded.checked_at",
+            [connector_id, message],
+        )
+
+
 def configure(
     *,
     name: str,

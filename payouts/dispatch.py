@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from uuid_utils.compat import uuid7
 
 from payouts import (
@@ -37,6 +37,7 @@ from payouts.states import LockedPayout, Move
 
 log = logging.getLogger(__name__)
 ACTOR = engine("dispatch")
+UNREADABLE = "account_unreadable"  # A key is missing from the ring: only an operator can help.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,24 @@ def dispatch_due() -> int:
     """Tell banks about everything that is due, one transmission at a time. Returns how many payouts moved."""
     told = 0
     for bank in banks.lines():
-        while not bank.paused and (claim := claim_due(bank)) is not None:
-            doorbell.ring_now(
-                "dispatch"
-            )  # Somebody else can take the next one while we wait for the bank.
-            told += len(claim.payout_ids)
-            carry(bank, claim)
+        try:
+            told += _tell(bank)
+        except (OperationalError, InterfaceError):
+            raise
+        except (
+            Exception
+        ) as error:  # One bank that cannot be used must not keep others from being told.
+            log.exception("%s cannot be told", bank.key)
+            banks.note_broken(bank.id, type(error).__name__)
+    return told
+
+
+def _tell(bank: BankLine) -> int:
+    told = 0
+    while (claim := claim_due(bank)) is not None:
+        doorbell.ring_now("dispatch")  # Somebody else can take the next while we wait for the bank.
+        told += len(claim.payout_ids)
+        carry(bank, claim)
     return told
 
 
@@ -77,7 +90,7 @@ def carry(bank: BankLine, claim: Claim) -> None:
 def claim_due(bank: BankLine) -> Claim | None:
     """Choose due payouts of one bank and commit the intent to send them. None when nothing is due."""
     with transaction.atomic(durable=True):
-        ids = _due_ids(bank)
+        ids = [] if banks.is_paused(bank.id) else _due_ids(bank)
         if not ids:
             return None
         payouts = list(states.lock_payouts(ids).values())
@@ -107,6 +120,14 @@ def _due_ids(bank: BankLine) -> list[UUID]:
     return _take(bank, able.max_instructions)
 
 
+# Nothing is claimed while an earlier order for it may be, or is just being, told to a bank.
+NOT_AT_A_BANK = (
+    " AND NOT EXISTS (SELECT FROM payout_retry_log a JOIN bank_transmissions t ON t.id = a.transmission_id"
+    " WHERE a.payout_id = v.id AND (a.state IN ('intent', 'unknown', 'accepted', 'settled')"
+    " OR t.state = 'sending'))"
+)
+
+
 def _window_closed(bank: BankLine) -> bool:
     """One process collects for a file rail at a time, and only once the window or the file is full."""
     with connection.cursor() as cursor:
@@ -115,9 +136,10 @@ def _window_closed(bank: BankLine) -> bool:
             return False
         cursor.execute(
             "SELECT count(*), extract(epoch FROM clock_timestamp() - min(due_at)) FROM ("
-            " SELECT updated_at AS due_at FROM v_payouts_ready_for_processing WHERE bank_connector_id = %(bank)s"
-            " UNION ALL SELECT next_retry_at FROM v_payouts_retry_queue WHERE bank_connector_id = %(bank)s"
-            ") due",
+            " SELECT updated_at AS due_at FROM v_payouts_ready_for_processing v"
+            f" WHERE bank_connector_id = %(bank)s{NOT_AT_A_BANK}"
+            " UNION ALL SELECT next_retry_at FROM v_payouts_retry_queue v"
+            f" WHERE bank_connector_id = %(bank)s{NOT_AT_A_BANK}) due",
             {"bank": bank.id},
         )
         waiting, oldest_s = cursor.fetchone()
@@ -142,7 +164,8 @@ def _take(bank: BankLine, limit: int) -> list[UUID]:
     with connection.cursor() as cursor:
         for view, since in queues:
             cursor.execute(
-                f"SELECT id, priority_rank, created_at FROM {view} WHERE bank_connector_id = %s"  # noqa: S608
+                f"SELECT id, priority_rank, created_at FROM {view} v WHERE bank_connector_id = %s"
+                f"{NOT_AT_A_BANK}"
                 f" ORDER BY {first}{since} LIMIT %s FOR NO KEY UPDATE SKIP LOCKED",
                 [bank.id, limit],
             )
@@ -221,8 +244,11 @@ def prepare(bank: BankLine, claim: Claim) -> bool:
         _give_back(bank, claim.transmission_id, members, code=code, detail=type(error).__name__)
         return False
     left_out = [
-        _engine_statement(bank, claim.transmission_id, n, m, code=prepared.errors[m.reference].code,
-                          detail=prepared.errors[m.reference].detail, reaction="repair")
+        _engine_statement(
+            bank, claim.transmission_id, n, m, code=prepared.errors[m.reference].code,
+            detail=prepared.errors[m.reference].detail,
+            reaction="retry" if prepared.errors[m.reference].code == UNREADABLE else "repair",
+        )
         for n, m in enumerate(members)
         if m.reference in prepared.errors
     ]  # fmt: skip
@@ -248,8 +274,17 @@ def _build(bank: BankLine, members: Sequence[Member]) -> banks.Prepared:
             execution_date=day,
         )
         for m in members
+        if m.account_id in accounts
     ]
-    return banks.prepare(bank, instructions, moment=moment)
+    closed = {
+        m.reference: banks.FieldError(field="account", code=UNREADABLE, detail="it does not open")
+        for m in members
+        if m.account_id not in accounts
+    }
+    if not instructions:
+        return banks.Prepared(reference="", body=b"", content_type="", errors=closed)
+    prepared = banks.prepare(bank, instructions, moment=moment)
+    return replace(prepared, errors={**prepared.errors, **closed})
 
 
 def _store_bytes(claim: Claim, prepared: banks.Prepared, *, remaining: int) -> bool:
@@ -263,7 +298,7 @@ def _store_bytes(claim: Claim, prepared: banks.Prepared, *, remaining: int) -> b
             " instruction_count = %s WHERE id = %s AND lease_token = %s AND state = 'claimed'"
             " AND lease_until > clock_timestamp()",
             [
-                "prepared" if remaining else "unsent", prepared.reference, prepared.content_type,
+                "prepared" if remaining else "unsent", prepared.reference or None, prepared.content_type,
                 evidence.digest(prepared.body), body, remaining, claim.transmission_id, claim.lease_token,
             ],
         )  # fmt: skip

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from payouts import banks, clock, dispatch, doorbell, evidence, outcomes, states
 from payouts.audit import engine
@@ -39,63 +39,118 @@ class Question:
 
 
 def recover_expired(*, limit: int = 50) -> int:
-    """Take up transmissions whose worker is gone. Returns how many.
+    """Take up transmissions whose worker is gone, each in its own transaction. Returns how many.
 
     Without stored bytes nothing can have been sent: the payouts are due again. With stored bytes the bank
     may have them: in doubt.
     """
+    recovered = 0
+    while recovered < limit and _recover_next():
+        recovered += 1
+    return recovered
+
+
+def _recover_next() -> bool:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT id, bank_connector_id, state FROM bank_transmissions"
                 " WHERE state IN ('claimed', 'prepared', 'sending') AND lease_until < clock_timestamp()"
-                " ORDER BY lease_until LIMIT %s FOR NO KEY UPDATE SKIP LOCKED",
-                [limit],
+                " ORDER BY lease_until LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
             )
-            lost = cursor.fetchall()
-        for transmission_id, connector_id, state in lost:
-            _recover_one(transmission_id, banks.line(connector_id), stored=state != "claimed")
-        if lost:
-            doorbell.ring("dispatch")
-            doorbell.ring("resolve")
-    return len(lost)
+            row = cursor.fetchone()
+        if row is None:
+            return False
+        transmission_id, connector_id, state = row
+        try:
+            with transaction.atomic():
+                _recover_one(transmission_id, connector_id, stored=state != "claimed")
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # One that cannot be recovered must not keep all others from it.
+            log.exception("transmission %s cannot be recovered yet", transmission_id)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE bank_transmissions SET lease_until = clock_timestamp() + interval '1 min'"
+                    " WHERE id = %s",
+                    [transmission_id],
+                )
+        doorbell.ring("dispatch")
+        doorbell.ring("resolve")
+    return True
 
 
-def _recover_one(transmission_id: UUID, bank: BankLine, *, stored: bool) -> None:
+def _recover_one(transmission_id: UUID, connector_id: UUID, *, stored: bool) -> None:
     kind, code = ("unknown", "worker_lost") if stored else ("not_sent", "claim_lost")
     statements = [
         Statement(
             source="engine", source_key=f"lost:{transmission_id}:{n}:{uuid4()}", position=0,
-            bank_connector_id=bank.id, reference=member.reference, kind=kind, code=code,
+            bank_connector_id=connector_id, reference=member.reference, kind=kind, code=code,
             detail="the worker did not come back",
         )
         for n, member in enumerate(outcomes.members_of(transmission_id))
     ]  # fmt: skip
     evidence.record(statements, actor=ACTOR)
+    state = "unsent" if not stored else "in_doubt" if _unknown(transmission_id) else "answered"
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE bank_transmissions SET state = %s, lease_token = NULL, lease_until = NULL,"
             " first_sent_at = coalesce(first_sent_at, clock_timestamp()),"
             " last_sent_at = coalesce(last_sent_at, clock_timestamp()),"
             " next_inquiry_at = CASE WHEN %s THEN clock_timestamp() END WHERE id = %s",
-            ["in_doubt" if stored else "unsent", stored, transmission_id],
+            [state, state == "in_doubt", transmission_id],
         )
+
+
+def _unknown(transmission_id: UUID) -> int:
+    """How many of its orders the bank has not answered for."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM payout_retry_log WHERE transmission_id = %s AND state = 'unknown'",
+            [transmission_id],
+        )
+        count: int = cursor.fetchone()[0]
+        return count
 
 
 def resolve_in_doubt() -> int:
     """Ask banks about everything that is due to be asked. Returns how many questions were put."""
     asked = 0
     while (question := _next_question()) is not None:
-        bank = banks.line(question.bank_connector_id)
-        outcome = _ask(bank, question)
         asked += 1
-        if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED):
-            outcomes.record_outcome(bank, question.transmission_id, outcome, source="inquiry")
-        elif outcome.kind == OutcomeKind.NOT_FOUND and _may_resend(bank, question):
-            _resend(bank, question)
-        else:
-            _give_up_waiting(bank, question)
+        try:
+            bank = banks.line(question.bank_connector_id)
+            _resolve(bank, question)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # An answer that breaks us must not keep the horizon from being reached.
+            log.exception("transmission %s could not be resolved", question.transmission_id)
+            _give_up_waiting(question)
     return asked
+
+
+def _resolve(bank: BankLine, question: Question) -> None:
+    if not _unknown(question.transmission_id):
+        _close(question.transmission_id)  # A report was faster than we are.
+        return
+    outcome = _ask(bank, question)
+    if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED):
+        outcomes.record_outcome(bank, question.transmission_id, outcome, source="inquiry")
+    elif (
+        outcome.kind != OutcomeKind.NOT_FOUND
+        or not _may_resend(bank, question)
+        or not _resend(bank, question)
+    ):
+        _give_up_waiting(question)
+
+
+def _close(transmission_id: UUID) -> None:
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE bank_transmissions SET state = 'answered', next_inquiry_at = NULL"
+            " WHERE id = %s AND state = 'in_doubt'",
+            [transmission_id],
+        )
 
 
 def _next_question() -> Question | None:
@@ -151,8 +206,12 @@ def _may_resend(bank: BankLine, question: Question) -> bool:
     return now >= question.last_sent_at + timedelta(seconds=settings.CALL_DEADLINE_S)
 
 
-def _resend(bank: BankLine, question: Question) -> None:
-    """Send the same bytes again. The attempts stay `unknown` until the bank has answered for them."""
+def _resend(bank: BankLine, question: Question) -> bool:
+    """Send the same bytes again; the attempts stay `unknown` until the bank has answered for them.
+
+    Returns False, with nothing sent, where that would not be right: the bank is paused, or it has answered
+    for one of the orders meanwhile (a refused one would be paid by being sent again).
+    """
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(
@@ -161,14 +220,17 @@ def _resend(bank: BankLine, question: Question) -> None:
                 " WHERE id = %s AND state = 'in_doubt'",
                 [uuid4(), settings.LEASE_S, question.transmission_id],
             )
-            if cursor.rowcount != 1:
-                return
+            taken = cursor.rowcount == 1
+        members = outcomes.members_of(question.transmission_id)
         waiting = _waiting_payouts(question.transmission_id)
+        if not taken or banks.is_paused(bank.id) or not len(waiting) == len(members) > 0:
+            transaction.set_rollback(True)
+            return False
         moves = [Move(payout=p, to="processing", reason="resend") for p in waiting]
-        if moves:
-            states.transition(moves, actor=ACTOR, at=clock.now())
+        states.transition(moves, actor=ACTOR, at=clock.now())
     outgoing = outcomes.stored_transmission(question.transmission_id)
     outcomes.record_outcome(bank, question.transmission_id, dispatch.call(bank, outgoing))
+    return True
 
 
 def _waiting_payouts(transmission_id: UUID) -> list[states.LockedPayout]:
@@ -182,14 +244,14 @@ def _waiting_payouts(transmission_id: UUID) -> list[states.LockedPayout]:
     return [p for p in states.lock_payouts(ids).values() if p.status == "in_doubt"]
 
 
-def _give_up_waiting(bank: BankLine, question: Question) -> None:
+def _give_up_waiting(question: Question) -> None:
     """After the horizon, or where no repetition is allowed and the bank knows nothing: a person, hold kept."""
     age = clock.technical_now() - question.first_sent_at
     if age < timedelta(seconds=settings.INQUIRY_HORIZON_S):
         return
     error = {
         "last_error_code": "outcome_unknown",
-        "last_error": f"{bank.key} has not said what became of it",
+        "last_error": "the bank has not said what became of it",
     }
     with transaction.atomic(durable=True):
         waiting = _waiting_payouts(question.transmission_id)

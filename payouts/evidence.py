@@ -24,6 +24,13 @@ from payouts.audit import Actor
 from payouts.backoff import RetryPolicy
 from payouts.states import TRANSITIONS, LockedPayout, Move
 
+TEXT_MAX = 500
+
+
+def clean(text: str) -> str:
+    """A bank's text as the database can keep it: no NUL, no lone surrogate, not endless."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:TEXT_MAX]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
@@ -48,6 +55,10 @@ class Statement:
     reaction: str = "retry"  # not_sent with "repair": the bytes cannot even be built
     retry_after_s: float | None = None
     final_on: date | None = None  # settled: the end of the rail's return window
+
+    def __post_init__(self) -> None:
+        for name in ("reference", "code", "detail", "currency", "bank_reference"):
+            object.__setattr__(self, name, clean(getattr(self, name)))
 
 
 @dataclass(slots=True)
@@ -85,7 +96,7 @@ ATTEMPT_MOVES: dict[str, dict[str, str]] = {
     "not_sent": {"accepted": "accepted", "settled": "settled", "returned": "settled"},
     "accepted": {"rejected": "rejected", "settled": "settled", "returned": "settled"},
     "settled": {},
-    "rejected": {},
+    "rejected": {"settled": "settled", "returned": "settled"},  # Settled outranks refused.
 }  # fmt: skip
 # What breaks our own worker every time must reach a person, even when it kills the process (sends are
 # counted when a payout is claimed, before any work).
@@ -157,8 +168,8 @@ def _apply(statement: Statement, attempt: _Attempt, case: _Case) -> str:
         return _freeze(statement, attempt, case)
     if case.status in ("cancelled", "rejected") and statement.kind in PAID_KINDS:
         return "contradiction"
-    if attempt.state == "rejected" and statement.kind in PAID_KINDS:
-        return "contradiction"
+    if attempt.state == "rejected" and (statement.kind == "accepted" or case.live):
+        return "contradiction" if statement.kind in PAID_KINDS else "nothing_new"
     if attempt.state == "settled" and statement.kind == "rejected":
         return "contradiction"
     if attempt.state == "not_sent" and case.live and statement.kind in PAID_KINDS:
@@ -183,8 +194,14 @@ def _same_money(statement: Statement, payout: LockedPayout) -> bool:
 
 def _freeze(statement: Statement, attempt: _Attempt, case: _Case) -> str:
     """A bank that names other money than we asked for: nothing automatic happens to this payout any more."""
-    if attempt.state in ("intent", "unknown"):
+    # The bank has something: whatever was believed, this attempt is live now, so nobody retries or cancels.
+    if attempt.state == "intent":
         _note_attempt(statement, attempt, "unknown")
+    elif attempt.state in ("not_sent", "rejected") and not case.live:
+        _note_attempt(statement, attempt, "accepted")
+    case.live = True
+    if case.status == "pending":
+        _step(case, statement, "processing", {})
     if "dlq" in TRANSITIONS[case.status]:
         _step(
             case,
@@ -201,7 +218,8 @@ def _steps(
     """The statuses a statement leads a payout through, with the columns each step writes."""
     kind, status = statement.kind, case.status
     if kind == "unknown":
-        return [("in_doubt", _error(statement))] if status == "processing" else []
+        doubtful = status == "processing" and attempt.state in ("intent", "unknown")
+        return [("in_doubt", _error(statement))] if doubtful else []
     if kind == "not_sent":
         return _not_sent_steps(statement, attempt, case)
     if kind == "rejected":
@@ -218,6 +236,8 @@ def _steps(
         status == "failed"
     ):  # Believed unsent, but the bank has it: the table's way leads through the dlq.
         return [("dlq", {}), (to, columns)]
+    if status == "pending":  # A person had asked for a retry meanwhile.
+        return [("processing", {}), (to, columns)]
     return []
 
 
@@ -225,15 +245,15 @@ def _not_sent_steps(
     statement: Statement, attempt: _Attempt, case: _Case
 ) -> list[tuple[str, dict[str, Any]]]:
     """Certainly not sent this time. If an earlier send of the same bytes is in doubt, it stays in doubt."""
-    if case.status != "processing":
-        return []
     if attempt.state == "unknown":
-        return [("in_doubt", _error(statement))]
+        return [("in_doubt", _error(statement))] if case.status == "processing" else []
+    if attempt.state != "intent" or case.status not in ("processing", "in_doubt"):
+        return []
     if statement.reaction == "repair" and not case.payout.cancel_requested:
         return [("dlq", _error(statement))]
     if case.payout.cancel_requested:
         return [("failed", _error(statement)), ("cancelled", {})]
-    if statement.code in ENGINE_FAULTS and attempt.sends >= POISON_TRIES:
+    if statement.code in ENGINE_FAULTS and _engine_faults(attempt) + 1 >= POISON_TRIES:
         return [("dlq", _error(statement))]
     again_at_once = statement.code == "claim_lost" and attempt.sends <= 2
     delay = 0.0 if again_at_once else _policy().delay_s(attempt.sends)
@@ -243,6 +263,17 @@ def _not_sent_steps(
             {"next_retry_at": _in(max(delay, statement.retry_after_s or 0)), **_error(statement)},
         )
     ]
+
+
+def _engine_faults(attempt: _Attempt) -> int:
+    """How often our own worker broke on this attempt; what a bank was too busy for does not count."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM bank_evidence WHERE payout_id = %s AND attempt_id = %s AND code = ANY(%s)",
+            [attempt.payout_id, attempt.id, list(ENGINE_FAULTS)],
+        )
+        faults: int = cursor.fetchone()[0]
+        return faults
 
 
 def _rejection_steps(

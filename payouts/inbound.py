@@ -21,9 +21,15 @@ def poll_reports() -> int:
     """Fetch and read what banks have to say. Returns how many documents were new."""
     fresh = 0
     for bank in banks.lines():
-        cursor = _lease(bank)
-        if cursor is not None:
-            fresh += _poll(bank, cursor)
+        try:
+            cursor = _lease(bank)
+            if cursor is not None:
+                fresh += _poll(bank, cursor)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # One bank that cannot be asked must not silence the others.
+            log.exception("%s cannot be asked", bank.key)
+            banks.note_broken(bank.id, type(error).__name__)
     read_waiting()
     return fresh
 
@@ -159,7 +165,8 @@ def _references_of(bank: BankLine, event: StatusEvent) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT a.reference FROM payout_retry_log a JOIN bank_transmissions t ON t.id = a.transmission_id"
-            " WHERE t.bank_connector_id = %s AND t.reference = %s ORDER BY a.id",
+            " WHERE t.bank_connector_id = %s AND t.reference = %s"
+            " AND a.state <> 'not_sent' ORDER BY a.id",
             [bank.id, event.transmission_reference],
         )
         return [row[0] for row in cursor.fetchall()]

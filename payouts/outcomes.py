@@ -40,12 +40,12 @@ class Member:
 
 
 def members_of(transmission_id: UUID) -> list[Member]:
-    """The attempts of a transmission, in the order in which they were claimed."""
+    """The attempts whose orders are in a transmission (not those left out of it), in the order of the claim."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT a.id, p.id, a.reference, p.amount, p.currency, p.beneficiary_account_id, p.description"
             " FROM payout_retry_log a JOIN payouts p ON p.id = a.payout_id"
-            " WHERE a.transmission_id = %s ORDER BY a.id",
+            " WHERE a.transmission_id = %s AND a.state <> 'not_sent' ORDER BY a.id",
             [transmission_id],
         )
         names = list(Member.__slots__)
@@ -179,7 +179,7 @@ def _close_transmission(transmission_id: UUID, outcome: Outcome, *, sends: int) 
             " clock_timestamp() + make_interval(secs => %(first)s)) END,"
             " lease_token = NULL, lease_until = NULL WHERE id = %(id)s",
             {
-                "state": state, "ref": outcome.bank_reference, "first": settings.INQUIRY_FIRST_S,
+                "state": state, "ref": evidence.clean(outcome.bank_reference), "first": settings.INQUIRY_FIRST_S,
                 "id": transmission_id,
             },
         )  # fmt: skip

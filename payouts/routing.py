@@ -64,8 +64,11 @@ def _choose_one(wish: Wish, lines: Sequence[BankLine], on: date) -> Route | None
 
 def _obstacle(bank: BankLine, wish: Wish, on: date) -> str:
     """Why a connection cannot carry a wish; "" when it can."""
-    able = bank.capabilities
-    low, high = bank.limits()
+    try:
+        able = bank.capabilities
+        low, high = bank.limits()
+    except Exception as error:  # noqa: BLE001  (a bank that cannot be built must not stop the others)
+        return f"misconfigured: {type(error).__name__}"
     if not bank.in_service(on):
         return "not in service"
     if wish.account_type not in able.account_types:

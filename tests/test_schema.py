@@ -296,15 +296,14 @@ HOT: dict[str, tuple[str, Callable[[World, Payout], object]]] = {
 @pytest.mark.parametrize("index", HOT)
 def test_the_query_uses_its_index(sandbox: World, index: str) -> None:
     payout = sandbox.create()
-    if index == "payouts_idempotency_key":
-        # On an empty table two indexes cost the same: with rows and statistics the right one stands out.
-        more = [sandbox.request(amount="1") for _ in range(300)]
-        creation.create_payouts(more, actor=sandbox.merchant)
-        run("ANALYZE payouts")
     start, act = HOT[index]
     with CaptureQueriesContext(connection) as captured:
         act(sandbox, payout)
     (query, *_) = [q["sql"] for q in captured.captured_queries if q["sql"].startswith(start)]
+    # As in a new database: what earlier tests left in the statistics must not decide.
+    ours = "relnamespace = 'public'::regnamespace"
+    run(f"DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE {ours})")
+    run(f"UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE {ours} AND relkind IN ('r', 'i')")
     run("SET LOCAL enable_seqscan = off")
     plan = "\n".join(row[0] for row in run("EXPLAIN " + query.replace("%", "%%")))
     assert re.search(rf"\b{index}\b", plan), plan

@@ -123,6 +123,7 @@ BEGIN
        WHEN 'unknown' THEN ARRAY['accepted', 'rejected', 'settled']
        WHEN 'not_sent' THEN ARRAY['intent', 'accepted', 'settled']
        WHEN 'accepted' THEN ARRAY['rejected', 'settled']
+       WHEN 'rejected' THEN ARRAY['accepted', 'settled']  -- a bank that paid after all
        ELSE ARRAY[]::text[] END) THEN
     RAISE EXCEPTION 'attempt %: % -> % takes back what is known', OLD.id, OLD.state, NEW.state
       USING ERRCODE = 'check_violation';
