@@ -151,7 +151,7 @@ ATTEMPTS = {
     "unknown": {"accepted", "rejected", "settled"},
     "not_sent": {"intent", "accepted", "settled"},
     "accepted": {"rejected", "settled"},
-    "rejected": set(),
+    "rejected": {"accepted", "settled"},  # A bank that paid after all must be believed.
     "settled": set(),
 }
 
