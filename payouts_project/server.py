@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -26,7 +27,7 @@ def package_directory(name: str) -> Path | None:
     return Path(places[0]) if places else None
 
 
-class Server:
+class Server(ABC):
     """One server process in one home directory, held by a lock for as long as we look after it."""
 
     name: str
@@ -41,12 +42,14 @@ class Server:
         self._lock: IO[str] | None = None
 
     @property
+    @abstractmethod
     def url(self) -> str:
-        raise NotImplementedError
+        """The URL that clients are given, password included."""
 
     @property
+    @abstractmethod
     def data(self) -> Path:
-        raise NotImplementedError
+        """Where the server keeps what it must not lose."""
 
     def acquire(self) -> None:
         """Take the home over; refuse while another owner is alive, wait for one that just ended."""
@@ -60,12 +63,13 @@ class Server:
                 f"{self.name} in {self.home} is already run by process {busy}"
             ) from None
 
+    @abstractmethod
     def launch(self, log: IO[bytes]) -> None:
         """Start the process and return at once; `wait_ready` says when it serves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def probe(self) -> bool:
-        raise NotImplementedError
+        """Whether the server answers."""
 
     def wait_ready(self) -> None:
         def settled() -> bool:
@@ -88,9 +92,9 @@ class Server:
         text = self.log_path.read_text(errors="replace").splitlines()
         return " / ".join(text[-lines:]) or f"nothing in {self.log_path}"
 
+    @abstractmethod
     def prepare(self) -> None:
         """Whatever the first start needs. May take seconds."""
-        raise NotImplementedError
 
     def start(self) -> None:
         self.acquire()
@@ -100,7 +104,7 @@ class Server:
         self.wait_ready()
         self.after_start()
 
-    def after_start(self) -> None:
+    def after_start(self) -> None:  # noqa: B027  (most servers need nothing more)
         """What must exist in a server that answers."""
 
     def clear_leftovers(self, *, patience: float) -> None:
