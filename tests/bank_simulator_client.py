@@ -23,13 +23,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from lxml import etree
 
 from connectors.bank_simulator.__main__ import build, serve
+from tests.fixtures_folder import fixture
 
 ROOT = Path(__file__).resolve().parent.parent
-FIXTURES = Path(os.environ.get("FIXTURES_DIR", ROOT.parent / "shared" / "fixtures"))
 KEY = "sandbox-bank-key"
 IBAN = "DE89370400440532013000"
 DEBTOR_IBAN = "NL58HDNL0657267333"
@@ -180,14 +179,6 @@ def until(true: Callable[[], Any], *, seconds: float = 6) -> Any:
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.03)
     return found
-
-
-def fixture(path: str) -> bytes:
-    """A sample file of someone else's; the test is skipped where the folder is absent."""
-    file = FIXTURES / path
-    if not file.exists():
-        pytest.skip(f"sample file {file} is absent: set FIXTURES_DIR")
-    return file.read_bytes()
 
 
 def assert_valid(document: bytes) -> None:
