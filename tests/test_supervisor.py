@@ -338,7 +338,7 @@ def test_the_death_of_whoever_started_the_supervisor_ends_everything(state: Path
     family = [int(pid) for pid in seen.read_text().split()]
     process.kill()
     process.wait()
-    assert gone(family, seconds=20)
+    assert gone(family, seconds=5)
     assert leash.wait_until(lambda: not (state / "processes.json").exists(), seconds=5)
 
 
