@@ -148,8 +148,8 @@ def _localise(root: etree._Element) -> list[etree._Element]:
     prefix = f"{{{NAMESPACE}}}"
     nodes = list(root.iter())
     for node in nodes:
-        tag = node.tag
-        if not isinstance(tag, str) or not tag.startswith(prefix):
+        tag = str(node.tag)  # A comment's tag is a function, and no element of ours.
+        if not tag.startswith(prefix):
             raise GroupRefused("FF01", "not a pain.001.001.09 message")
         node.tag = tag[len(prefix) :]
     return nodes
