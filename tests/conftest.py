@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from tests import world
+from tests.running_engine import Running, running
 from tests.world import World
 
 
@@ -27,6 +28,13 @@ def bank_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     yield server.server_address[1]
     server.shutdown()
     thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A whole running engine, shared by every test that is marked `processes` and grouped as "engine"."""
+    with running(tmp_path_factory.mktemp("engine"), WORKER_POLL_INTERVAL_MS="1000") as started:
+        yield started
 
 
 @pytest.fixture

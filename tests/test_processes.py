@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,6 @@ from ops.scenario import Scenario
 from tests.running_engine import ROOT, TENANT, Running, running
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("engine")]
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("engine"), WORKER_POLL_INTERVAL_MS="1000") as started:
-        yield started
 
 
 def scenario_of(engine: Running) -> Scenario:
