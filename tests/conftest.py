@@ -13,7 +13,10 @@ from django.db import connection
 
 from tests import world
 from tests.running_engine import Running, running
+from tests.specification.verdict import pytest_sessionfinish, pytest_terminal_summary
 from tests.world import World
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]  # hooks
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,111 @@
+"""Every statement of the Brique 84 specification has a place in the code and a test that shows it.
+
+Beside the table itself: rows drawn by the commit are put to the proof. Their behaviour is disabled in a
+copy of the sources, and the row's own test must then fail.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from tests.specification import Row
+from tests.specification.table import rows
+
+ROOT = Path(__file__).resolve().parent.parent
+DRAWN = 10
+ROWS = {row.id: row for row in rows()}
+CUT = [row for row in ROWS.values() if row.cut is not None]
+
+
+def commit() -> str:
+    """What the draw depends on: the commit, or nothing where the sources are no repository."""
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip()
+
+
+def drawn() -> list[Row]:
+    """Ten rows whose names differ from commit to commit, and not from machine to machine."""
+    return random.Random(commit()).sample(CUT, min(DRAWN, len(CUT)))  # noqa: S311  (no secret)
+
+
+@pytest.mark.parametrize("row", CUT, ids=lambda row: row.id)
+def test_a_row_names_a_test_and_a_behaviour_that_exist(row: Row) -> None:
+    path, _, name = row.test.partition("::")
+    functions = {
+        node.name
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert name.partition("[")[0] in functions
+    assert row.cut is not None
+    source = (ROOT / row.cut.path).read_text()
+    assert source.count(row.cut.old) == 1
+    assert row.cut.old != row.cut.new
+    if row.cut.path.endswith(".py"):
+        ast.parse(source.replace(row.cut.old, row.cut.new))
+
+
+# --- the proof --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", drawn(), ids=lambda row: row.id)
+def test_a_drawn_row_fails_without_its_behaviour(row: Row, tmp_path: Path) -> None:
+    assert_fails_when_cut(row, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("row", CUT, ids=lambda row: row.id)
+def test_each_row_fails_without_its_behaviour(row: Row, tmp_path: Path) -> None:
+    assert_fails_when_cut(row, tmp_path)
+
+
+def assert_fails_when_cut(row: Row, place: Path) -> None:
+    """Run the row's test on sources without its behaviour: it must run, and fail."""
+    assert row.cut is not None
+    sources = copy_sources(place / "sources")
+    file = sources / row.cut.path
+    file.write_text(file.read_text().replace(row.cut.old, row.cut.new))
+    done = run_test(row.test, sources)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, (
+        f"{row.id}: {row.test} ended with {done.returncode} without {row.cut}\n{done.stdout[-3000:]}"
+    )
+
+
+def copy_sources(place: Path) -> Path:
+    """What the repository holds, as it lies here, and the environment that it runs in."""
+    ignored = shutil.ignore_patterns(".git", ".venv", ".state", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, place, ignore=ignored)
+    (place / ".venv").symlink_to(Path(sys.prefix))
+    return place
+
+
+def run_test(node: str, sources: Path) -> subprocess.CompletedProcess[str]:
+    """One test on the servers of this run, in a database of its own."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    own = {
+        "DATABASE_URL": urlunsplit(url._replace(path=f"/cut_{os.getpid()}")),
+        "PYTHONPATH": str(sources),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    command = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", node)
+    return subprocess.run(
+        command,
+        cwd=sources,
+        env=env | own,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
