@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import audit, bulk, clock
+from payouts import audit, banks, bulk, clock
 from payouts.audit import Actor, engine
 
 ACTOR = engine("alerts")
@@ -187,12 +187,9 @@ def unreadable_documents(now: datetime) -> Iterator[Finding]:
 
 @rule("connector_down", severity="critical", resolves_itself=True)
 def broken_connectors(now: datetime) -> Iterator[Finding]:
-    """Banks that do not answer, or that cannot be used as they are configured."""
-    sql = (
-        "SELECT c.id, c.name || ':' || c.rail, s.health_message FROM bank_connector_state s"
-        " JOIN bank_connectors c ON c.id = s.bank_connector_id WHERE NOT s.healthy AND c.enabled"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        for connector_id, name, message in cursor.fetchall():
-            yield Finding(key=str(connector_id), message=f"{name} is not healthy: {message}")
+    """Banks that do not answer, that cannot be used as configured, or whose breaker is open."""
+    for bank in banks.health_report():
+        if not bank.healthy:
+            yield Finding(
+                key=str(bank.connector_id), message=f"{bank.key} is not healthy: {bank.message}"
+            )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -41,17 +42,29 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
-from payouts import clock, crypto, sla
+from payouts import bankstate, breaker, clock, crypto, sla
+from payouts.bankstate import (
+    BankHealth,
+    MaySend,
+    health_report,
+    may_send,
+    note_broken,
+    pause,
+    resume,
+)
+from payouts.breaker import take_probe
 from payouts.models import BankConnector
 
 __all__ = [
     "AccountDetails",
     "AccountInvalid",
+    "BankHealth",
     "CanonicalAccount",
     "ConnectorError",
     "ConnectorMisconfigured",
     "FieldError",
     "InboundDocument",
+    "MaySend",
     "Outcome",
     "OutcomeKind",
     "PayoutInstruction",
@@ -60,6 +73,12 @@ __all__ = [
     "StatusEvent",
     "Transmission",
     "UnreadableDocument",
+    "health_report",
+    "may_send",
+    "note_broken",
+    "pause",
+    "resume",
+    "take_probe",
 ]
 # No 0/O, 1/I: references are read out over the telephone.
 REFERENCE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -89,17 +108,21 @@ class BankLine:
 
     @cached_property
     def connector(self) -> Connector:
+        return self.build(deadline_s=settings.CALL_DEADLINE_S)
+
+    def build(self, *, deadline_s: float) -> Connector:
+        """The connector, with a time limit for each of its calls."""
         secret = crypto.open_sealed(
             self.sealed_credentials, table="bank_connectors", column="credentials", row=self.id
         )
-        url = settings.BANK_URLS.get(self.rail, settings.BANK_URL)
+        of_rail = settings.BANK_URLS.get(self.rail, settings.BANK_URL)
         return registry.build(
             self.driver,
             ConnectorConfig(
                 name=self.name,
                 rail=self.rail,
-                base_url=url,
-                call_deadline_s=settings.CALL_DEADLINE_S,
+                base_url=settings.BANK_URLS.get(f"{self.rail}_{self.name}", of_rail),
+                call_deadline_s=deadline_s,
                 options=self.config,
                 credentials=json.loads(secret),
             ),
@@ -157,29 +180,6 @@ def _read(sql: str, params: list[Any]) -> list[BankLine]:
             )
             for row in cursor.fetchall()
         ]  # fmt: skip
-
-
-def is_paused(connector_id: UUID) -> bool:
-    """Whether operators have stopped this bank, as of now."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce((SELECT paused FROM bank_connector_state WHERE bank_connector_id = %s), false)",
-            [connector_id],
-        )
-        return bool(cursor.fetchone()[0])
-
-
-def note_broken(connector_id: UUID, message: str) -> None:
-    """Say that a bank cannot be used as it is configured; the workbench and an alert show it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO bank_connector_state AS s (bank_connector_id, paused, paused_reason, paused_by,"
-            " report_cursor, healthy, health_message, checked_at)"
-            " VALUES (%s, false, '', '', '', false, %s, clock_timestamp()) ON CONFLICT (bank_connector_id)"
-            " DO UPDATE SET healthy = false, health_message = excluded.health_message,"
-            " checked_at = excluded.checked_at",
-            [connector_id, message],
-        )
 
 
 def configure(
@@ -288,8 +288,37 @@ def fetch_reports(bank: BankLine, cursor: str) -> ReportPage:
     return bank.connector.fetch_reports(cursor)
 
 
+def check_banks() -> int:
+    """Ask every bank how it is, all at once, with nothing open, and store what was seen. Returns how many."""
+    due = bankstate.take_checks()
+    asked = [bank for bank in lines() if bank.id in due]
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="health") as threads:
+        seen = list(threads.map(check_health, asked))
+    for bank, health in zip(asked, seen, strict=True):
+        bankstate.note_health(
+            bank.id,
+            healthy=health.healthy,
+            code=health.message,
+            latency_ms=round(health.latency_s * 1000),
+        )
+    return len(asked)
+
+
 def check_health(bank: BankLine) -> Health:
-    return bank.connector.check_health()
+    """Ask one bank how it is. A connection that cannot even be built is ill too."""
+    deadline_s = min(settings.HEALTH_DEADLINE_S, settings.CALL_DEADLINE_S)
+    try:
+        return bank.build(deadline_s=deadline_s).check_health()
+    except Exception as error:  # noqa: BLE001  (whatever is wrong with one bank is its health)
+        return Health(healthy=False, message=type(error).__name__)
+
+
+def note_call(bank: BankLine, outcome: Outcome) -> None:
+    """Let the breaker learn from a call that told the bank something. A refusal is a good answer."""
+    if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED):
+        breaker.note_success(bank.id)
+    else:
+        breaker.note_failure(bank.id, reason=outcome.code)
 
 
 def sandbox_clock_offset() -> float:

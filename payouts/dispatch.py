@@ -30,7 +30,7 @@ from payouts import (
     states,
 )
 from payouts.audit import engine
-from payouts.banks import BankLine, Outcome, OutcomeKind
+from payouts.banks import BankLine, MaySend, Outcome, OutcomeKind
 from payouts.evidence import Statement
 from payouts.outcomes import Member
 from payouts.states import LockedPayout, Move
@@ -81,7 +81,14 @@ def carry(bank: BankLine, claim: Claim) -> None:
     outgoing = begin_call(claim)
     if outgoing is None:
         return  # The lease is gone or too short: recovery finds it, and nothing was sent.
-    outcomes.record_outcome(bank, claim.transmission_id, call(bank, outgoing))
+    tell(bank, claim.transmission_id, outgoing)
+
+
+def tell(bank: BankLine, transmission_id: UUID, outgoing: banks.Transmission) -> None:
+    """Send stored bytes, record what was heard (T2), and only then let the breaker learn from it."""
+    outcome = call(bank, outgoing)
+    outcomes.record_outcome(bank, transmission_id, outcome)
+    banks.note_call(bank, outcome)
 
 
 # --- T1: claim ------------------------------------------------------------------------------------
@@ -90,12 +97,13 @@ def carry(bank: BankLine, claim: Claim) -> None:
 def claim_due(bank: BankLine) -> Claim | None:
     """Choose due payouts of one bank and commit the intent to send them. None when nothing is due."""
     with transaction.atomic(durable=True):
-        ids = [] if banks.is_paused(bank.id) else _due_ids(bank)
+        allowed = banks.may_send(bank.id)
+        ids = [] if allowed == MaySend.NO else _due_ids(bank)
         if not ids:
             return None
         payouts = list(states.lock_payouts(ids).values())
         payouts = [p for p in payouts if p.currency == payouts[0].currency and not p.live_attempt]
-        if not payouts:
+        if not payouts or (allowed == MaySend.PROBE and not banks.take_probe(bank.id)):
             return None
         claim = Claim(
             transmission_id=uuid7(),

@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from payouts import banks, clock, dispatch, doorbell, evidence, outcomes, states
 from payouts.audit import engine
 from payouts.backoff import inquiry_delay_s
-from payouts.banks import BankLine, Outcome, OutcomeKind
+from payouts.banks import BankLine, MaySend, Outcome, OutcomeKind
 from payouts.evidence import Statement
 from payouts.states import Move
 
@@ -209,8 +209,8 @@ def _may_resend(bank: BankLine, question: Question) -> bool:
 def _resend(bank: BankLine, question: Question) -> bool:
     """Send the same bytes again; the attempts stay `unknown` until the bank has answered for them.
 
-    Returns False, with nothing sent, where that would not be right: the bank is paused, or it has answered
-    for one of the orders meanwhile (a refused one would be paid by being sent again).
+    Returns False, with nothing sent, where that would not be right: the bank is paused or left alone, or it has
+    answered for one of the orders meanwhile (a refused one would be paid by being sent again).
     """
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
@@ -223,14 +223,20 @@ def _resend(bank: BankLine, question: Question) -> bool:
             taken = cursor.rowcount == 1
         members = outcomes.members_of(question.transmission_id)
         waiting = _waiting_payouts(question.transmission_id)
-        if not taken or banks.is_paused(bank.id) or not len(waiting) == len(members) > 0:
+        all_wait = len(waiting) == len(members) > 0
+        if not taken or not all_wait or not _may_send(bank):
             transaction.set_rollback(True)
             return False
         moves = [Move(payout=p, to="processing", reason="resend") for p in waiting]
         states.transition(moves, actor=ACTOR, at=clock.now())
     outgoing = outcomes.stored_transmission(question.transmission_id)
-    outcomes.record_outcome(bank, question.transmission_id, dispatch.call(bank, outgoing))
+    dispatch.tell(bank, question.transmission_id, outgoing)
     return True
+
+
+def _may_send(bank: BankLine) -> bool:
+    allowed = banks.may_send(bank.id)
+    return allowed == MaySend.YES or (allowed == MaySend.PROBE and banks.take_probe(bank.id))
 
 
 def _waiting_payouts(transmission_id: UUID) -> list[states.LockedPayout]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from payouts import banks, crypto, evidence, outcomes
+from payouts import banks, breaker, crypto, evidence, outcomes
 from payouts.audit import engine
 from payouts.banks import BankLine, InboundDocument, StatusEvent, UnreadableDocument
 from payouts.evidence import Statement
@@ -36,12 +36,8 @@ def poll_reports() -> int:
 
 def _lease(bank: BankLine) -> str | None:
     """Take the right to poll a bank for the length of a call; returns its cursor, None if somebody polls."""
+    breaker.ensure_rows()
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO bank_connector_state (bank_connector_id, paused, paused_reason, paused_by, report_cursor,"
-            " healthy, health_message) VALUES (%s, false, '', '', '', true, '') ON CONFLICT DO NOTHING",
-            [bank.id],
-        )
         cursor.execute(
             "UPDATE bank_connector_state SET report_lease_until ="
             " clock_timestamp() + make_interval(secs => %s) WHERE bank_connector_id = %s"
@@ -59,7 +55,7 @@ def _poll(bank: BankLine, cursor_text: str) -> int:
         try:
             page = banks.fetch_reports(bank, cursor_text)
         except banks.ConnectorError as error:
-            _finish(bank, cursor_text, healthy=False, message=error.code)
+            _finish(bank, cursor_text, error=error.code)
             return fresh
         with transaction.atomic(durable=True):
             for document in page.documents:
@@ -70,18 +66,20 @@ def _poll(bank: BankLine, cursor_text: str) -> int:
                     remote_id=document.remote_id,
                 )
                 fresh += stored is not None
-            _finish(bank, page.cursor, healthy=True, message="")
+            _finish(bank, page.cursor)
         cursor_text, more = page.cursor, page.more
     return fresh
 
 
-def _finish(bank: BankLine, cursor_text: str, *, healthy: bool, message: str) -> None:
+def _finish(bank: BankLine, cursor_text: str, *, error: str = "") -> None:
+    """Give the lease back. A bank that does not hand out reports is not healthy until it does again."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE bank_connector_state SET report_cursor = %s, report_lease_until = NULL, healthy = %s,"
-            " health_message = %s, reports_read_at = clock_timestamp(), checked_at = clock_timestamp()"
-            " WHERE bank_connector_id = %s",
-            [cursor_text, healthy, message, bank.id],
+            "UPDATE bank_connector_state SET report_cursor = %(cursor)s, report_lease_until = NULL,"
+            " reports_error = %(error)s, reports_read_at = clock_timestamp(),"
+            " healthy = healthy AND %(error)s = '', health_message = CASE WHEN healthy AND %(error)s <> ''"
+            " THEN 'Reports: ' || %(error)s ELSE health_message END WHERE bank_connector_id = %(id)s",
+            {"cursor": cursor_text, "error": error, "id": bank.id},
         )
 
 

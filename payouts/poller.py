@@ -1,7 +1,8 @@
 """The poller finds what no doorbell announced, and does the work itself while the broker is away.
 
 Every WORKER_POLL_INTERVAL_MS it looks for due payouts, lost leases and open questions; every REPORT_POLL_S
-for what banks report. In the sandbox it also lets business time follow the bank simulator's clock.
+for what banks report, every HEALTH_CHECK_S for how they are. In the sandbox it also lets business time
+follow the bank simulator's clock.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def duties() -> list[Duty]:
         Duty("dispatch", poll_s, _dispatch),
         Duty("resolve", min(poll_s, settings.INQUIRY_FIRST_S), _resolve),
         Duty("reports", settings.REPORT_POLL_S, _reports),
+        Duty("health", settings.HEALTH_CHECK_S, _health),
     ]
     if settings.SANDBOX:
         found.append(Duty("clock", 0.4, follow_simulator_clock))
@@ -82,6 +84,10 @@ def _resolve() -> None:
 
 def _reports() -> None:
     _ring_or("reports", inbound.poll_reports)
+
+
+def _health() -> None:
+    _ring_or("health", banks.check_banks)
 
 
 def _ring_or(queue: str, act: Callable[[], object]) -> None:

@@ -12,12 +12,13 @@ from celery import current_app, shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from payouts import alerts, dispatch, doorbell, doubt, inbound, lifecycle
+from payouts import alerts, banks, dispatch, doorbell, doubt, inbound, lifecycle
 
 QUEUES = {
     "dispatch": "payouts.tasks.dispatch_due",
     "resolve": "payouts.tasks.resolve_in_doubt",
     "reports": "payouts.tasks.poll_reports",
+    "health": "payouts.tasks.check_banks",
 }
 # Rings pile up while no worker runs; the first fresh one finds everything that they meant.
 STALE_AFTER_S = 30.0
@@ -56,6 +57,11 @@ def resolve_in_doubt() -> int:
 @shared_task(name="payouts.tasks.poll_reports")
 def poll_reports() -> int:
     return inbound.poll_reports()
+
+
+@shared_task(name="payouts.tasks.check_banks")
+def check_banks() -> int:
+    return banks.check_banks()
 
 
 @shared_task(name="payouts.tasks.expire_payouts")

@@ -94,4 +94,6 @@ def test_environment(state: Path) -> dict[str, str]:
         "REPORT_POLL_S": "0.1",
         "FILE_WINDOW_SECONDS": "0.1",
         "WORKER_POLL_INTERVAL_MS": "100",
+        "BREAKER_PAUSE_S": "0.2",
+        "BREAKER_PAUSE_MAX_S": "1",
     }

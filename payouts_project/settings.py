@@ -69,7 +69,7 @@ WORKER_ENABLE_SLA_MONITORING = env.flag("WORKER_ENABLE_SLA_MONITORING", default=
 # --- Telling a bank -----------------------------------------------------------------------------------
 BANK_SIMULATOR_PORT = env.whole("BANK_SIMULATOR_PORT", 9900)
 BANK_URL = env.text("BANK_URL", f"http://127.0.0.1:{BANK_SIMULATOR_PORT}")
-BANK_URLS = {  # per rail, e.g. BANK_URL_SEPA
+BANK_URLS = {  # per rail or connection, e.g. BANK_URL_SEPA, BANK_URL_SEPA_BACKUP
     name.removeprefix("BANK_URL_").lower(): value
     for name, value in os.environ.items()
     if name.startswith("BANK_URL_")
@@ -90,6 +90,12 @@ RETRY_CAP_S = env.number("RETRY_CAP_S", 10 if SANDBOX else 6 * 3600, minimum=0.0
 INQUIRY_FIRST_S = env.number("INQUIRY_FIRST_S", 5, minimum=0.05)
 INQUIRY_HORIZON_S = env.number("INQUIRY_HORIZON_S", 120 if SANDBOX else 72 * 3600, minimum=1)
 REPORT_POLL_S = env.number("REPORT_POLL_S", 60, minimum=0.05)
+HEALTH_CHECK_S = env.number("HEALTH_CHECK_S", 2 if SANDBOX else 30, minimum=0.05)
+HEALTH_DEADLINE_S = env.number("HEALTH_DEADLINE_S", 3, minimum=0.05)
+BREAKER_FAILURES = env.whole("BREAKER_FAILURES", 5)
+BREAKER_WINDOW_S = env.number("BREAKER_WINDOW_S", 60 if SANDBOX else 300, minimum=0.05)
+BREAKER_PAUSE_S = env.number("BREAKER_PAUSE_S", 2 if SANDBOX else 30, minimum=0.05)
+BREAKER_PAUSE_MAX_S = env.number("BREAKER_PAUSE_MAX_S", 10 if SANDBOX else 300, minimum=0.05)
 
 # --- People ---------------------------------------------------------------------------------------------
 APPROVAL_LIMITS = {  # Above this a second person must approve; a tenant's settings may say otherwise.

@@ -21,6 +21,7 @@ from payouts.models.journal import (
 )
 from payouts.models.party import Beneficiary, BeneficiaryAccount, Tenant
 from payouts.models.payout import HoldStatus, Payout, PayoutHold, Priority, Status
+from payouts.models.routing import RoutingCursor, RoutingStatistic
 from payouts.models.sla import PayoutSlaRule
 
 __all__ = [
@@ -44,7 +45,9 @@ __all__ = [
     "PayoutHold",
     "PayoutSlaRule",
     "Priority",
+    "RoutingCursor",
     "RoutingDecision",
+    "RoutingStatistic",
     "SandboxClock",
     "Status",
     "Tenant",

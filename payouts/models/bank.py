@@ -60,7 +60,7 @@ class BankConnector(models.Model):
 
 
 class BankConnectorState(models.Model):
-    """What changes about a connector while it runs. Nothing references this row."""
+    """What changes about a connector while it runs; written on change, never per call. Nothing references it."""
 
     bank_connector_id = models.UUIDField(primary_key=True)
     paused = models.BooleanField(default=False)
@@ -69,9 +69,20 @@ class BankConnectorState(models.Model):
     report_cursor = models.TextField(default="", blank=True)
     report_lease_until = models.DateTimeField(null=True)
     reports_read_at = models.DateTimeField(null=True)
+    reports_error = models.TextField(db_default="", blank=True)  # Why reports cannot be fetched.
     healthy = models.BooleanField(default=True)
     health_message = models.TextField(default="", blank=True)
     checked_at = models.DateTimeField(null=True)
+    latency_ms = models.IntegerField(null=True)
+    health_lease_until = models.DateTimeField(null=True)
+    # The breaker (`payouts.breaker`): closed or open; open and past `breaker_open_until` is half open.
+    breaker = models.TextField(db_default="closed")
+    breaker_open_until = models.DateTimeField(null=True)
+    breaker_probe_until = models.DateTimeField(null=True)  # Somebody is trying it just now.
+    breaker_failures = models.IntegerField(db_default=0)
+    breaker_since = models.DateTimeField(null=True)  # The first of these failures.
+    breaker_reason = models.TextField(db_default="", blank=True)
+    breaker_reopened = models.IntegerField(db_default=0)  # Probes that failed since it opened.
 
     class Meta:
         db_table = "bank_connector_state"
@@ -251,6 +262,8 @@ class BankEvidence(models.Model):
     currency = models.TextField(default="", blank=True)
     value_date = models.DateField(null=True)
     bank_reference = models.TextField(default="", blank=True)
+    # rejected, returned: what the code led to (`Reaction`), so that counting it anew gives the same.
+    reaction = models.TextField(db_default="", blank=True)
     effect = models.TextField()  # moved | nothing_new | contradiction | mismatch | unmatched
     recorded_at = models.DateTimeField(db_default=Now())
 

@@ -109,7 +109,14 @@ class RoutingDecision(models.Model):
     bank_connector_id = models.UUIDField()
     rail = models.TextField()
     reason = models.TextField()
+    # Each connection that was looked at: connector, refused, cost, success, score, arrives_at.
     candidates = models.JSONField()
+    source = models.TextField(db_default="rules")  # rules | sira | fallback (SIRA did not say)
+    score = models.DecimalField(
+        max_digits=5, decimal_places=4, null=True
+    )  # Probability of success.
+    arrives_at = models.DateTimeField(null=True)  # What the route's own rule promises.
+    predicted_settlement_at = models.DateTimeField(null=True)  # The same, with what was seen.
     decided_at = models.DateTimeField(db_default=Now())
 
     class Meta:
