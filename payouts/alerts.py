@@ -6,7 +6,7 @@ resolves itself when its rule no longer finds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,8 +15,9 @@ from uuid import UUID
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import audit, banks, bulk, clock
+from payouts import audit, banks, bulk, clock, idempotency
 from payouts.audit import Actor, engine
+from payouts.errors import PayoutError
 
 ACTOR = engine("alerts")
 
@@ -105,24 +106,85 @@ def _settle(registered: Registered, findings: list[Finding]) -> None:
         )
 
 
-def resolve_alert(alert_id: UUID, *, actor: Actor, reason: str) -> bool:
-    """A person resolves an alert. Returns whether it was open."""
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """It is resolved: `replayed` when this very request had resolved it before."""
+
+    alert_id: UUID
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    alert_id: UUID
+    error: PayoutError
+
+
+def resolve_alerts(
+    ids: Sequence[UUID],
+    *,
+    actor: Actor,
+    reason: str,
+    tenant_id: UUID | None = None,
+    key: idempotency.KeyUse | None = None,
+) -> list[Resolved | Refused]:
+    """People resolve alerts, with a reason. One result per id, in order.
+
+    `tenant_id` None acts across tenants; otherwise an alert of another merchant is not found.
+    """
     with transaction.atomic(durable=True):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE payout_alerts SET resolved = true, resolved_at = clock_timestamp(), resolved_by = %s,"
-                " resolution = %s WHERE id = %s AND NOT resolved RETURNING tenant_id, alert_type",
-                [actor.id, reason, alert_id],
-            )
-            row = cursor.fetchone()
-        if row is None:
-            return False
-        data = {"alert_id": str(alert_id), "alert_type": row[1]}
-        audit.record(
-            [audit.AuditRow(action="alert.resolved", tenant_id=row[0], reason=reason, data=data)],
-            actor=actor,
+        known = idempotency.claim(key, resource_id=ids[0])
+        seen = _lock(ids, tenant_id)
+        fresh = [] if known else [alert_id for alert_id, resolved in seen.items() if not resolved]
+        if known is None and not fresh:
+            transaction.set_rollback(True)  # Refusals alone use up no key.
+        _resolve(fresh, actor=actor, reason=reason)
+    return [_verdict(alert_id, seen, fresh, replayed=known is not None) for alert_id in ids]
+
+
+def _lock(ids: Sequence[UUID], tenant_id: UUID | None) -> dict[UUID, bool]:
+    """Alerts that exist, locked, and whether each is resolved."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, resolved FROM payout_alerts WHERE id = ANY(%s)"
+            " AND (%s::uuid IS NULL OR tenant_id = %s) ORDER BY id FOR NO KEY UPDATE",
+            [list(ids), tenant_id, tenant_id],
         )
-    return True
+        return dict(cursor.fetchall())
+
+
+def _resolve(ids: Sequence[UUID], *, actor: Actor, reason: str) -> None:
+    if not ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE payout_alerts SET resolved = true, resolved_at = clock_timestamp(), resolved_by = %s,"
+            " resolution = %s WHERE id = ANY(%s) RETURNING id, tenant_id, alert_type",
+            [actor.id, reason, list(ids)],
+        )
+        rows = cursor.fetchall()
+    audit.record(
+        [
+            audit.AuditRow(
+                action="alert.resolved",
+                tenant_id=tenant_id,
+                reason=reason,
+                data={"alert_id": str(alert_id), "alert_type": alert_type},
+            )
+            for alert_id, tenant_id, alert_type in rows
+        ],
+        actor=actor,
+    )
+
+
+def _verdict(
+    alert_id: UUID, seen: dict[UUID, bool], fresh: Sequence[UUID], *, replayed: bool
+) -> Resolved | Refused:
+    if alert_id not in seen:
+        return Refused(alert_id, PayoutError("not_found"))
+    if alert_id not in fresh and not replayed:
+        return Refused(alert_id, PayoutError("alert_already_resolved"))
+    return Resolved(alert_id, replayed)
 
 
 def _rows(sql: str, params: list[Any]) -> Iterator[tuple[UUID, UUID, str]]:

@@ -52,6 +52,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "outcome_unknown": (409, "It may be at the bank: ask again when the bank has answered"),
     "not_retryable": (409, "It cannot be retried in this state"),
     "not_approvable": (409, "It does not wait for approval"),
+    "alert_already_resolved": (409, "The alert is resolved already"),
     "service_unavailable": (503, "A part of the engine does not answer: try again"),
     "internal_error": (500, "Something broke that should not have"),
 }

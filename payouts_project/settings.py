@@ -174,6 +174,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Payouts engine",
     "DESCRIPTION": "Money out, exactly once.",
     "VERSION": "2025-11-13",
+    "OAS_VERSION": "3.1.1",  # Its schemas are JSON Schema, so that examples and answers can be held against them.
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "SERVE_AUTHENTICATION": [],

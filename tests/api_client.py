@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from payouts import dispatch
-from payouts.models import Payout
+from payouts.models import Payout, PayoutAlert
 from tests.world import World
 
 # What a refusal must leave as it was. Tenants are made on first use and are nobody's money.
@@ -144,6 +144,12 @@ def create(world: World, *, key: str | None = None, **changes: Any) -> str:
     )
     assert made.status == 201, made.body
     return str(made.body["payout"]["id"])
+
+
+def raise_alert(tenant_id: UUID | None, **values: Any) -> PayoutAlert:
+    """An alert as a rule raises it; `sla_violation` unless told."""
+    shown = {"alert_type": "sla_violation", "severity": "high", "message": "Late"} | values
+    return PayoutAlert.objects.create(tenant_id=tenant_id, dedupe_key=str(uuid4()), **shown)
 
 
 def sepa_claim() -> dispatch.Claim | None:

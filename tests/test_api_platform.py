@@ -190,7 +190,7 @@ def test_the_document_is_served() -> None:
 
 def test_every_row_of_the_table_is_documented_with_its_bodies(document: dict[str, Any]) -> None:
     documented = {
-        (path.replace("{payout_id}", "{id}"), method.upper()): operation
+        (re.sub(r"\{\w+\}", "{id}", path), method.upper()): operation
         for path, item in document["paths"].items()
         for method, operation in item.items()
     }

@@ -11,7 +11,8 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from payouts.api.auth import signature
-from tests.api_client import Api, Reply, create, payout_body, send, snapshot
+from payouts.models import PayoutAlert
+from tests.api_client import Api, Reply, create, payout_body, raise_alert, send, snapshot
 from tests.world import IBAN, World
 
 M, F, T, B, S = "merchant_admin", "finance_ops", "treasury_ops", "billing_ops", "system"
@@ -24,6 +25,9 @@ TABLE: dict[str, dict[str, set[str]]] = {
     "payout-retry": {"POST": {F, T}},
     "payout-approve": {"POST": {F, T}},
     "payouts-stats": {"GET": {M, F, T, B}},
+    "payouts-alerts": {"GET": {F, T, B}},
+    "payouts-alert-resolve": {"POST": {F, T}},
+    "connectors-health": {"GET": {F, T, S}},
     "beneficiaries": {"POST": {M, F, T}},
     "ledger-deposits": {"POST": {T}},
     "ledger-balances": {"GET": {M, F, T, B}},
@@ -37,6 +41,9 @@ PATHS = {
     "payout-retry": "/api/payouts/{id}/retry",
     "payout-approve": "/api/payouts/{id}/approve",
     "payouts-stats": "/api/payouts/stats/summary",
+    "payouts-alerts": "/api/payouts/ops/alerts",
+    "payouts-alert-resolve": "/api/payouts/ops/alerts/{id}/resolve",
+    "connectors-health": "/api/payouts/connectors/health",
     "beneficiaries": "/api/beneficiaries",
     "ledger-deposits": "/api/ledger/deposits",
     "ledger-balances": "/api/ledger/balances",
@@ -51,6 +58,7 @@ SECRET = "shared-with-the-gateway"
 GOOD = {
     ("payouts", "POST"): 201, ("payouts", "GET"): 200, ("payout", "GET"): 200, ("payout-cancel", "POST"): 200,
     ("payout-retry", "POST"): 409, ("payout-approve", "POST"): 409, ("payouts-stats", "GET"): 200,
+    ("payouts-alerts", "GET"): 200, ("payouts-alert-resolve", "POST"): 200, ("connectors-health", "GET"): 200,
     ("beneficiaries", "POST"): 201, ("ledger-deposits", "POST"): 201, ("ledger-balances", "GET"): 200,
 }  # fmt: skip
 
@@ -85,6 +93,7 @@ def attempt(world: World, caller: Api, name: str, method: str, payout_id: str) -
     bodies: dict[str, Any] = {
         "payouts": payout_body(world, amount="1"),
         "payout-cancel": {"reason": "no"},
+        "payouts-alert-resolve": {"reason": "seen"},
         "beneficiaries": {
             "name": "A",
             "beneficiaryType": "user",
@@ -95,10 +104,23 @@ def attempt(world: World, caller: Api, name: str, method: str, payout_id: str) -
     }
     body = bodies.get(name, b"") if method == "POST" else b""
     headers = {"Idempotency-Key": str(uuid4())}
-    path = PATHS[name].replace("{id}", payout_id)
+    path = PATHS[name].replace("{id}", alert_of(payout_id) if "alert" in name else payout_id)
     if caller.role == "system":  # Believed only when a gateway signs it.
         headers |= signed(caller)
     return caller.send(method, path, body, headers=headers)
+
+
+def alert_of(payout_id: str) -> str:
+    """The alert about a payout, or an id that nobody has."""
+    found = PayoutAlert.objects.filter(payout_id=payout_id).first()
+    return str(found.id if found else uuid4())
+
+
+def noticed(world: World, **changes: Any) -> str:
+    """A payout that an alert is open about."""
+    payout_id = create(world, **changes)
+    raise_alert(world.tenant_id, payout_id=payout_id)
+    return payout_id
 
 
 def signed(caller: Api, *, at: int | None = None, secret: str = SECRET) -> dict[str, str]:
@@ -135,7 +157,7 @@ def test_a_role_does_what_its_rows_say_and_nothing_else(
 ) -> None:
     """R29, R30, R32."""
     for name, row in TABLE.items():
-        payout_id = create(sandbox, amount="1")
+        payout_id = noticed(sandbox, amount="1")
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
             if role == "system":
                 settings.GATEWAY_SECRET = SECRET
@@ -189,10 +211,10 @@ def without_id(answer: Reply) -> dict[str, Any]:
 @pytest.mark.parametrize("role", [M, F, T, B])
 def test_another_merchants_payout_does_not_exist(sandbox: World, role: str) -> None:
     """R17, R18: the answer is that for an id which nobody has."""
-    payout_id = create(sandbox)
+    payout_id = noticed(sandbox)
     before = snapshot()
     stranger = Api(uuid4(), role)
-    for name in ("payout", "payout-cancel", "payout-retry", "payout-approve"):
+    for name in (name for name, path in PATHS.items() if "{id}" in path):
         (method,) = TABLE[name]
         if role not in TABLE[name][method]:
             continue
@@ -229,13 +251,15 @@ def test_an_operator_without_a_merchant_reads_across_all_and_writes_in_none(
     sandbox: World, role: str
 ) -> None:
     """R33."""
-    payout_id = create(sandbox)
+    payout_id = noticed(sandbox)
     everywhere = Api(None, role)
     assert [p["id"] for p in everywhere.get("/api/payouts").body["payouts"]] == [payout_id]
     assert everywhere.get(f"/api/payouts/{payout_id}").status == 200
     assert everywhere.get("/api/payouts/stats/summary").body["stats"]["total_payouts"] == 1
     before = snapshot()
-    for name in ("payouts", "payout-cancel", "payout-retry", "payout-approve", "beneficiaries"):
+    for name in (
+        name for name, row in TABLE.items() if "POST" in row and name != "ledger-deposits"
+    ):
         answer = attempt(sandbox, everywhere, name, "POST", payout_id)
         allowed = role in TABLE[name]["POST"]
         assert answer.status == (404 if allowed else 403), name

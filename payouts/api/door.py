@@ -9,6 +9,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from payouts.errors import PayoutError
@@ -45,3 +46,10 @@ class Door(APIView):
         for name in request.query_params:
             if name not in known:
                 raise PayoutError("unknown_parameter", param=name[:100])
+
+
+def fresh_or_replayed(body: dict[str, Any], *, fresh: bool) -> Response:
+    """201 for what is new, 200 for what was there."""
+    response = Response(body, status=201 if fresh else 200)
+    response["Idempotent-Replayed"] = "false" if fresh else "true"
+    return response

@@ -1,13 +1,18 @@
-"""What a list of payouts can be narrowed by."""
+"""What a list can be narrowed by."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
+from payouts.api import paging
 from payouts.errors import PayoutError
-from payouts.models import Payout, Priority, Status
+from payouts.models import Payout, PayoutAlert, Priority, Status
+
+Row = TypeVar("Row", bound=Model)
 
 
 class PayoutFilter(django_filters.FilterSet):  # type: ignore[misc]  # no stubs
@@ -27,33 +32,43 @@ class PayoutFilter(django_filters.FilterSet):  # type: ignore[misc]  # no stubs
         fields: list[str] = []
 
 
-PARAMETERS = frozenset(PayoutFilter.base_filters) | {"limit", "offset"}
+class AlertFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """`resolved` is true or false, as JSON writes them."""
+
+    resolved = django_filters.TypedChoiceFilter(
+        choices=[("true", "true"), ("false", "false")], coerce=lambda value: value == "true"
+    )
+    alert_type = django_filters.CharFilter()
+    severity = django_filters.ChoiceFilter(
+        choices=[(name, name) for name in ("low", "medium", "high", "critical")]
+    )
+    payout_id = django_filters.UUIDFilter()
+    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = PayoutAlert
+        fields: list[str] = []
 
 
-def narrow(query: QueryDict, payouts: QuerySet[Payout]) -> QuerySet[Payout]:
+PARAMETERS = frozenset(PayoutFilter.base_filters) | paging.PARAMETERS
+ALERT_PARAMETERS = frozenset(AlertFilter.base_filters) | paging.PARAMETERS
+
+
+def narrow(
+    query: QueryDict, rows: QuerySet[Row], *, by: type[django_filters.FilterSet]
+) -> QuerySet[Row]:
     """Apply a query string. Raises PayoutError parameter_invalid."""
     for name, values in query.lists():
         if len(values) > 1 or not values[0] or "\x00" in values[0]:
             raise PayoutError("parameter_invalid", param=name)
-    if "status" in query and not set(str(query["status"]).split(",")) <= set(Status.values):
+    if by is PayoutFilter and not set(str(query.get("status", "sent")).split(",")) <= set(
+        Status.values
+    ):
         raise PayoutError("parameter_invalid", "An unknown status", param="status")
-    filterset = PayoutFilter(query, queryset=payouts)
+    filterset = by(query, queryset=rows)
     if not filterset.is_valid():
         name = next(iter(filterset.errors))
         raise PayoutError("parameter_invalid", param=name)
-    narrowed: QuerySet[Payout] = filterset.qs
+    narrowed: QuerySet[Row] = filterset.qs
     return narrowed
-
-
-def whole_number(
-    query: QueryDict, name: str, *, default: int, low: int, high: int, cap: bool
-) -> int:
-    """A limit or an offset: unreadable or too small is refused; above `high` is capped if `cap`, else refused."""
-    raw = query.get(name)
-    if raw is None:
-        return default
-    readable = raw.isascii() and raw.isdecimal()
-    number = int(raw[:20]) if readable else -1
-    if number < low or (number > high and not cap):
-        raise PayoutError("parameter_invalid", f"A whole number from {low} to {high}", param=name)
-    return min(number, high)

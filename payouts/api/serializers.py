@@ -22,7 +22,7 @@ from rest_framework import serializers
 from payouts import money
 from payouts.api.requests import JsonNumber
 from payouts.errors import PayoutError
-from payouts.models import Beneficiary, Payout, Priority
+from payouts.models import Beneficiary, Payout, PayoutAlert, Priority
 
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16_384
@@ -255,6 +255,12 @@ class PayoutOutput(serializers.ModelSerializer[Payout]):
         shown["amount"] = money.display(instance.amount, instance.currency)
         shown["fee_amount"] = money.display(instance.fee_amount, instance.fee_currency)
         return shown
+
+
+class AlertOutput(serializers.ModelSerializer[PayoutAlert]):
+    class Meta:
+        model = PayoutAlert
+        exclude = ["dedupe_key"]
 
 
 def present_beneficiary(beneficiary: Beneficiary) -> dict[str, Any]:

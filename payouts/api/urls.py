@@ -7,7 +7,7 @@ from uuid import UUID
 from django.urls import path, register_converter
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from payouts.api import views
+from payouts.api import accounts, figures, operators, views
 
 
 class AnyCaseUuid:
@@ -26,14 +26,25 @@ register_converter(AnyCaseUuid, "id")
 
 urlpatterns = [
     path("payouts", views.PayoutsView.as_view(), name="payouts"),
-    path("payouts/stats/summary", views.StatsView.as_view(), name="payouts-stats"),
+    path("payouts/stats/summary", figures.StatsView.as_view(), name="payouts-stats"),
+    path("payouts/ops/alerts", operators.AlertsView.as_view(), name="payouts-alerts"),
+    path(
+        "payouts/ops/alerts/<id:alert_id>/resolve",
+        operators.ResolveAlertView.as_view(),
+        name="payouts-alert-resolve",
+    ),
+    path(
+        "payouts/connectors/health",
+        operators.ConnectorsHealthView.as_view(),
+        name="connectors-health",
+    ),
     path("payouts/<id:payout_id>", views.PayoutView.as_view(), name="payout"),
     path("payouts/<id:payout_id>/cancel", views.CancelView.as_view(), name="payout-cancel"),
     path("payouts/<id:payout_id>/retry", views.RetryView.as_view(), name="payout-retry"),
     path("payouts/<id:payout_id>/approve", views.ApproveView.as_view(), name="payout-approve"),
-    path("beneficiaries", views.BeneficiariesView.as_view(), name="beneficiaries"),
-    path("ledger/deposits", views.DepositsView.as_view(), name="ledger-deposits"),
-    path("ledger/balances", views.BalancesView.as_view(), name="ledger-balances"),
+    path("beneficiaries", accounts.BeneficiariesView.as_view(), name="beneficiaries"),
+    path("ledger/deposits", accounts.DepositsView.as_view(), name="ledger-deposits"),
+    path("ledger/balances", accounts.BalancesView.as_view(), name="ledger-balances"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
 ]

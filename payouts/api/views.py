@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.conf import settings
-from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from payouts import (
-    admission,
-    beneficiaries,
-    creation,
-    funds,
-    idempotency,
-    keycache,
-    lifecycle,
-    money,
-)
-from payouts.api import filters, schema, serializers
+from payouts import admission, creation, idempotency, keycache, lifecycle
+from payouts.api import filters, paging, schema, serializers
 from payouts.api.auth import actor_of, writing_tenant
-from payouts.api.door import Door
+from payouts.api.door import Door, fresh_or_replayed
 from payouts.api.requests import body_of, idempotency_key, key_use
 from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.models import Payout
 
-OFFSET_MAX = 1_000_000
+# Ids are time-ordered.
+NEWEST_FIRST: paging.Order[Payout] = paging.Order(
+    name="payouts",
+    by=("-id",),
+    place=lambda payout: [str(payout.id)],
+    after=lambda rows, place: rows.filter(id__lt=place[0]),
+)
 
 
 class PayoutsView(Door):
@@ -51,28 +46,18 @@ class PayoutsView(Door):
         if payout is None:
             raise PayoutError("service_unavailable", retry_after_s=2)
         shown = {"success": True, "payout": serializers.PayoutOutput(payout).data}
-        response = _fresh_or_replayed(shown, fresh=isinstance(result, creation.Created))
+        response = fresh_or_replayed(shown, fresh=isinstance(result, creation.Created))
         response["Location"] = f"/api/payouts/{payout.pk}"
         return response
 
     @schema.lists_payouts
     def get(self, request: Request) -> Response:
         query = request.query_params
-        found = filters.narrow(query, _visible(request))
-        most = settings.LIST_LIMIT_MAX
-        limit = filters.whole_number(query, "limit", default=50, low=1, high=most, cap=True)
-        # Further down, a list is narrowed by `created_before`, which costs the same anywhere.
-        offset = filters.whole_number(query, "offset", default=0, low=0, high=OFFSET_MAX, cap=False)
-        page = found.order_by("-id")[offset : offset + limit]
-        return Response(
-            {
-                "success": True,
-                "payouts": serializers.PayoutOutput(page, many=True).data,
-                "total": found.count(),
-                "limit": limit,
-                "offset": offset,
-            }
-        )
+        found = filters.narrow(query, visible(request), by=filters.PayoutFilter)
+        tenant_id = actor_of(request).tenant_id
+        page = paging.read(found, query, order=NEWEST_FIRST, tenant_id=tenant_id)
+        shown = serializers.PayoutOutput(page.rows, many=True).data
+        return Response({"success": True, "payouts": shown, **page.fields})
 
 
 def _create(wish: admission.PayoutRequest, actor: Actor) -> tuple[creation.Result, Payout | None]:
@@ -80,13 +65,6 @@ def _create(wish: admission.PayoutRequest, actor: Actor) -> tuple[creation.Resul
     if isinstance(result, creation.Refused):
         raise result.error
     return result, Payout.objects.filter(pk=result.payout_id).first()
-
-
-def _fresh_or_replayed(body: dict[str, Any], *, fresh: bool) -> Response:
-    """201 for what is new, 200 for what was there."""
-    response = Response(body, status=201 if fresh else 200)
-    response["Idempotent-Replayed"] = "false" if fresh else "true"
-    return response
 
 
 def _payout_request(tenant_id: UUID, key: str, values: dict[str, Any]) -> admission.PayoutRequest:
@@ -110,7 +88,7 @@ def _payout_request(tenant_id: UUID, key: str, values: dict[str, Any]) -> admiss
     )
 
 
-def _visible(request: Request) -> Any:
+def visible(request: Request) -> Any:
     """The payouts that this caller may see: a tenant's own, or all for an operator who names none."""
     tenant_id = actor_of(request).tenant_id
     return Payout.objects.all() if tenant_id is None else Payout.objects.filter(tenant_id=tenant_id)
@@ -123,7 +101,7 @@ class PayoutView(Door):
 
     @schema.shows_a_payout
     def get(self, request: Request, payout_id: UUID) -> Response:
-        payout = _visible(request).filter(pk=payout_id).first()
+        payout = visible(request).filter(pk=payout_id).first()
         if payout is None:
             raise PayoutError("not_found")
         return Response({"success": True, "payout": serializers.PayoutOutput(payout).data})
@@ -136,17 +114,7 @@ class CancelView(Door):
 
     @schema.cancels
     def post(self, request: Request, payout_id: UUID) -> Response:
-        tenant_id = writing_tenant(request)
-        values = serializers.ReasonInput(data=body_of(request, optional=True)).checked()
-        use = _verb_key(request, tenant_id, "cancel", payout_id, values)
-        result = lifecycle.cancel_payouts(
-            [payout_id],
-            actor=actor_of(request),
-            reason=values["reason"],
-            tenant_id=tenant_id,
-            key=use,
-        )[0]
-        return _answer(result, "Payout cancelled successfully")
+        return _carry_out(request, payout_id, "cancel", serializers.ReasonInput)
 
 
 class RetryView(Door):
@@ -156,17 +124,7 @@ class RetryView(Door):
 
     @schema.retries
     def post(self, request: Request, payout_id: UUID) -> Response:
-        tenant_id = writing_tenant(request)
-        values = serializers.OptionalReasonInput(data=body_of(request, optional=True)).checked()
-        use = _verb_key(request, tenant_id, "retry", payout_id, values)
-        result = lifecycle.retry_payouts(
-            [payout_id],
-            actor=actor_of(request),
-            reason=values["reason"],
-            tenant_id=tenant_id,
-            key=use,
-        )[0]
-        return _answer(result, "Payout reset and will be retried")
+        return _carry_out(request, payout_id, "retry", serializers.OptionalReasonInput)
 
 
 class ApproveView(Door):
@@ -176,21 +134,34 @@ class ApproveView(Door):
 
     @schema.approves
     def post(self, request: Request, payout_id: UUID) -> Response:
-        tenant_id = writing_tenant(request)
-        values = serializers.Strict(data=body_of(request, optional=True)).checked()
-        use = _verb_key(request, tenant_id, "approve", payout_id, values)
-        result = lifecycle.approve_payouts(
-            [payout_id], actor=actor_of(request), tenant_id=tenant_id, key=use
-        )[0]
-        return _answer(result, "Payout approved")
+        return _carry_out(request, payout_id, "approve", serializers.Strict)
 
 
-def _verb_key(
-    request: Request, tenant_id: UUID, verb: str, payout_id: UUID, values: dict[str, Any]
-) -> idempotency.KeyUse | None:
-    route = f"POST /api/payouts/{{id}}/{verb}"
-    named = {"payout_id": str(payout_id), **values}
-    return key_use(request, tenant_id=tenant_id, route=route, values=named)
+# verb: what carries it out, and what it then says.
+VERBS: dict[str, tuple[Callable[..., list[lifecycle.Result]], str]] = {
+    "cancel": (lifecycle.cancel_payouts, "Payout cancelled successfully"),
+    "retry": (lifecycle.retry_payouts, "Payout reset and will be retried"),
+    "approve": (lifecycle.approve_payouts, "Payout approved"),
+}
+
+
+def _carry_out(
+    request: Request, payout_id: UUID, verb: str, reads: type[serializers.Strict]
+) -> Response:
+    """One verb on one payout of a named merchant, once for its key."""
+    tenant_id = writing_tenant(request)
+    values = reads(data=body_of(request, optional=True)).checked()
+    use = key_use(
+        request,
+        tenant_id=tenant_id,
+        route=f"POST /api/payouts/{{id}}/{verb}",
+        values={"payout_id": str(payout_id), **values},
+    )
+    carry_out, message = VERBS[verb]
+    results = carry_out(
+        [payout_id], actor=actor_of(request), tenant_id=tenant_id, key=use, **values
+    )
+    return _answer(results[0], message)
 
 
 def _answer(result: lifecycle.Result, message: str) -> Response:
@@ -204,124 +175,3 @@ def _answer(result: lifecycle.Result, message: str) -> Response:
     response = Response({"success": True, "message": message, "status": result.status})
     response["Idempotent-Replayed"] = "true" if result.replayed else "false"
     return response
-
-
-class StatsView(Door):
-    """`/api/payouts/stats/summary`: one currency as in the specification, always `by_currency` beside it."""
-
-    route: ClassVar[str] = "payouts-stats"
-
-    @schema.shows_statistics
-    def get(self, request: Request) -> Response:
-        tenant_id = actor_of(request).tenant_id
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT currency, status, payouts, amount, settlement_hours FROM v_payouts_by_status"
-                " WHERE %s::uuid IS NULL OR tenant_id = %s",
-                [tenant_id, tenant_id],
-            )
-            rows = cursor.fetchall()
-        by_currency = {
-            currency: _summary([row for row in rows if row[0] == currency], currency)
-            for currency in sorted({row[0] for row in rows})
-        }
-        total = _summary(rows, next(iter(by_currency), "USD") if len(by_currency) < 2 else "")
-        return Response({"success": True, "stats": {**total, "by_currency": by_currency}})
-
-
-def _summary(rows: list[Any], currency: str) -> dict[str, Any]:
-    """The specification's seven figures. Amounts of several currencies are not added up: null then."""
-
-    def count(*statuses: str) -> int:
-        return sum(row[2] for row in rows if row[1] in statuses)
-
-    hours = sum(row[4] or 0 for row in rows)
-    settled = count("settled", "returned")
-    return {
-        "total_payouts": sum(row[2] for row in rows),
-        "total_amount": money.display(sum((row[3] for row in rows), Decimal(0)), currency)
-        if currency
-        else None,
-        "pending_count": count("pending", "scheduled", "requires_approval"),
-        "settled_count": count("settled"),
-        "failed_count": count("failed"),
-        "dlq_count": count("dlq"),
-        "avg_settlement_hours": round(float(hours) / settled, 2) if settled else None,
-    }
-
-
-class BeneficiariesView(Door):
-    """`/api/beneficiaries`."""
-
-    route: ClassVar[str] = "beneficiaries"
-
-    @schema.creates_a_beneficiary
-    def post(self, request: Request) -> Response:
-        tenant_id = writing_tenant(request)
-        values = serializers.BeneficiaryInput(data=body_of(request)).checked()
-        money.check_currency(values["account"]["currency"], param="account.currency")
-        wish = beneficiaries.NewBeneficiary(
-            tenant_id=tenant_id,
-            name=values["name"],
-            beneficiary_type=values["beneficiaryType"],
-            country=values["country"],
-            account_type=values["account"]["type"],
-            currency=values["account"]["currency"],
-            details=serializers.AccountInput().details(values["account"]),
-        )
-        use = key_use(request, tenant_id=tenant_id, route="POST /api/beneficiaries", values=values)
-        beneficiary, fresh = beneficiaries.create_beneficiary(
-            wish, actor=actor_of(request), key=use
-        )
-        shown = serializers.present_beneficiary(beneficiary)
-        return _fresh_or_replayed({"success": True, "beneficiary": shown}, fresh=fresh)
-
-
-class DepositsView(Door):
-    """`/api/ledger/deposits`: idempotent by the tenant's reference."""
-
-    route: ClassVar[str] = "ledger-deposits"
-
-    @schema.deposits
-    def post(self, request: Request) -> Response:
-        values = serializers.DepositInput(data=body_of(request)).checked()
-        tenant_id = values["tenantId"]
-        if actor_of(request).tenant_id not in (None, tenant_id):
-            raise PayoutError("not_found")
-        use = key_use(
-            request, tenant_id=tenant_id, route="POST /api/ledger/deposits", values=values
-        )
-        transfer_id, fresh = lifecycle.deposit(
-            tenant_id=tenant_id,
-            currency=values["currency"],
-            amount=values["amount"],
-            reference=values["reference"],
-            actor=actor_of(request),
-            key=use,
-        )
-        deposit = {
-            "id": str(transfer_id),
-            "tenant_id": str(tenant_id),
-            "amount": money.display(values["amount"], values["currency"]),
-            "currency": values["currency"],
-            "reference": values["reference"],
-        }
-        return _fresh_or_replayed({"success": True, "deposit": deposit}, fresh=fresh)
-
-
-class BalancesView(Door):
-    """`/api/ledger/balances`: a merchant's money by currency."""
-
-    route: ClassVar[str] = "ledger-balances"
-
-    @schema.shows_balances
-    def get(self, request: Request) -> Response:
-        balances = [
-            {
-                "currency": b.currency,
-                "available": money.display(b.available, b.currency),
-                "held": money.display(b.held, b.currency),
-            }
-            for b in funds.balances(writing_tenant(request))
-        ]
-        return Response({"success": True, "balances": balances})

@@ -1,0 +1,35 @@
+"""The OpenAPI document: what is said about each address. Views carry these as decorators."""
+
+from payouts.api.schema import security
+from payouts.api.schema.operations import (
+    approves,
+    cancels,
+    creates_a_beneficiary,
+    creates_a_payout,
+    deposits,
+    lists_alerts,
+    lists_payouts,
+    resolves_an_alert,
+    retries,
+    shows_a_payout,
+    shows_balances,
+    shows_health,
+    shows_statistics,
+)
+
+__all__ = [
+    "approves",
+    "cancels",
+    "creates_a_beneficiary",
+    "creates_a_payout",
+    "deposits",
+    "lists_alerts",
+    "lists_payouts",
+    "resolves_an_alert",
+    "retries",
+    "security",  # Imported because importing it makes the schemes known.
+    "shows_a_payout",
+    "shows_balances",
+    "shows_health",
+    "shows_statistics",
+]
