@@ -134,51 +134,51 @@ def resolve_alerts(
     """
     with transaction.atomic(durable=True):
         known = idempotency.claim(key, resource_id=ids[0])
-        seen = _lock(ids, tenant_id)
-        fresh = [] if known else [alert_id for alert_id, resolved in seen.items() if not resolved]
+        fresh = [] if known else _resolve(ids, tenant_id, actor=actor, reason=reason)
+        seen = _seen(ids, tenant_id)
         if known is None and not fresh:
             transaction.set_rollback(True)  # Refusals alone use up no key.
-        _resolve(fresh, actor=actor, reason=reason)
     return [_verdict(alert_id, seen, fresh, replayed=known is not None) for alert_id in ids]
 
 
-def _lock(ids: Sequence[UUID], tenant_id: UUID | None) -> dict[UUID, bool]:
-    """Alerts that exist, locked, and whether each is resolved."""
+def _seen(ids: Sequence[UUID], tenant_id: UUID | None) -> set[UUID]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, resolved FROM payout_alerts WHERE id = ANY(%s)"
-            " AND (%s::uuid IS NULL OR tenant_id = %s) ORDER BY id FOR NO KEY UPDATE",
+            "SELECT id FROM payout_alerts WHERE id = ANY(%s) AND (%s::uuid IS NULL OR tenant_id = %s)",
             [list(ids), tenant_id, tenant_id],
         )
-        return dict(cursor.fetchall())
+        return {row[0] for row in cursor.fetchall()}
 
 
-def _resolve(ids: Sequence[UUID], *, actor: Actor, reason: str) -> None:
-    if not ids:
-        return
+def _resolve(
+    ids: Sequence[UUID], tenant_id: UUID | None, *, actor: Actor, reason: str
+) -> list[UUID]:
+    """Resolve those that are open. Returns which."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payout_alerts SET resolved = true, resolved_at = clock_timestamp(), resolved_by = %s,"
-            " resolution = %s WHERE id = ANY(%s) RETURNING id, tenant_id, alert_type",
-            [actor.id, reason, list(ids)],
+            " resolution = %s WHERE id = ANY(%s) AND NOT resolved AND (%s::uuid IS NULL OR tenant_id = %s)"
+            " RETURNING id, tenant_id, alert_type",
+            [actor.id, reason, list(ids), tenant_id, tenant_id],
         )
         rows = cursor.fetchall()
     audit.record(
         [
             audit.AuditRow(
                 action="alert.resolved",
-                tenant_id=tenant_id,
+                tenant_id=merchant,
                 reason=reason,
                 data={"alert_id": str(alert_id), "alert_type": alert_type},
             )
-            for alert_id, tenant_id, alert_type in rows
+            for alert_id, merchant, alert_type in rows
         ],
         actor=actor,
     )
+    return [row[0] for row in rows]
 
 
 def _verdict(
-    alert_id: UUID, seen: dict[UUID, bool], fresh: Sequence[UUID], *, replayed: bool
+    alert_id: UUID, seen: set[UUID], fresh: Sequence[UUID], *, replayed: bool
 ) -> Resolved | Refused:
     if alert_id not in seen:
         return Refused(alert_id, PayoutError("not_found"))
