@@ -321,43 +321,6 @@ def note_call(bank: BankLine, outcome: Outcome) -> None:
         breaker.note_failure(bank.id, reason=outcome.code)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BankHealth:
-    """How a bank connection is, as last seen. A paused one keeps its health."""
-
-    connector_id: UUID
-    key: str
-    rail: str
-    healthy: bool
-    message: str
-    paused: bool
-    paused_reason: str
-    breaker: str  # closed | open | half_open
-    open_until: datetime | None
-    checked_at: datetime | None
-    in_flight: int
-
-
-def health_report() -> list[BankHealth]:
-    """The health of every bank in use, read from the database only."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT c.id, c.name || ':' || c.rail, c.rail, coalesce(s.healthy, true),"
-            " coalesce(s.health_message, ''), coalesce(s.paused, false), coalesce(s.paused_reason, ''),"
-            " s.checked_at, (SELECT count(*) FROM bank_transmissions t WHERE t.bank_connector_id = c.id"
-            " AND t.state = 'sending') FROM bank_connectors c"
-            " LEFT JOIN bank_connector_state s ON s.bank_connector_id = c.id WHERE c.enabled"
-            " ORDER BY c.preference, c.name, c.rail"
-        )
-        return [
-            BankHealth(
-                connector_id=row[0], key=row[1], rail=row[2], healthy=row[3], message=row[4], paused=row[5],
-                paused_reason=row[6], breaker="closed", open_until=None, checked_at=row[7], in_flight=row[8],
-            )
-            for row in cursor.fetchall()
-        ]  # fmt: skip
-
-
 def sandbox_clock_offset() -> float:
     """How far the bank simulator's clock runs ahead, in seconds. Raises ConnectorError."""
     return sandbox.fetch_clock_offset(settings.BANK_URL, 1.0)

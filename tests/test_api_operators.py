@@ -6,9 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 
-from payouts import banks
+from payouts import banks, bankstate
 from payouts.models import PayoutAlert, PayoutAuditLog
 from tests.api_client import Api, create, operator, raise_alert, snapshot
 from tests.world import World
@@ -139,7 +138,7 @@ def test_what_belongs_to_nobody_is_resolved_by_who_names_nobody(sandbox: World) 
 
 def test_health_is_told_of_every_bank_in_the_specifications_shape(sandbox: World) -> None:
     first, second = banks.lines()[:2]
-    banks.note_broken(first.id, "Connection timeout")
+    bankstate.note_broken(first.id, "Connection timeout")
     told = Api(None, "finance_ops").get("/api/payouts/connectors/health")
     assert (told.status, set(told.body)) == (200, {"success", "connectors"})
     assert set(told.body["connectors"]) == {bank.key for bank in banks.lines()}
@@ -151,13 +150,7 @@ def test_health_is_told_of_every_bank_in_the_specifications_shape(sandbox: World
 
 def test_a_paused_bank_keeps_its_health_and_says_why(sandbox: World) -> None:
     bank = banks.lines()[0]
-    banks.note_broken(bank.id, "")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE bank_connector_state SET healthy = true, paused = true, paused_reason = 'moving'"
-            " WHERE bank_connector_id = %s",
-            [bank.id],
-        )
+    bankstate.pause([bank.id], actor=sandbox.operator, reason="moving")
     told = Api(None, "treasury_ops").get("/api/payouts/connectors/health")
     shown = told.body["connectors"][bank.key]
     assert (shown["healthy"], shown["paused"], shown["message"]) == (True, True, "Paused: moving")

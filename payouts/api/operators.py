@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from payouts import alerts, banks
+from payouts import alerts, bankstate
 from payouts.api import filters, paging, schema, serializers
 from payouts.api.auth import actor_of
 from payouts.api.door import Door
@@ -90,11 +90,11 @@ class ConnectorsHealthView(Door):
 
     @schema.shows_health
     def get(self, request: Request) -> Response:
-        found = {bank.key: _health(bank) for bank in banks.health_report()}
+        found = {bank.key: _health(bank) for bank in bankstate.health_report()}
         return Response({"success": True, "connectors": found})
 
 
-def _health(bank: banks.BankHealth) -> dict[str, Any]:
+def _health(bank: bankstate.BankHealth) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "healthy": bank.healthy,
         "paused": bank.paused,
