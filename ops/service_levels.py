@@ -20,19 +20,19 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from ops import looks
 from ops.pages import WorkbenchAdmin, actor_of, connector_name
 from payouts import audit
-from payouts.models import BankConnector, PayoutSlaRule, Priority
+from payouts.models import BankConnector, PayoutSlaRule, Priority, Weekend
 from payouts.routing import METHODS
 
 RAILS = sorted(frozenset().union(*METHODS.values()))
 CALENDARS = (
-    ("", "every day"),
+    ("", "no holidays"),
     ("XFED", "Federal Reserve"),
     ("XECB", "TARGET"),
     ("GB-ENG", "England"),
 )
 ANY = ("", "any")
 FIELDS = (
-    "name", "bank_connector_id", "rail", "country", "priority", "cutoff_time", "time_zone", "calendar",
+    "name", "bank_connector_id", "rail", "country", "priority", "cutoff_time", "time_zone", "calendar", "weekend",
     "processing_days", "settlement_days", "target_seconds", "base_fee", "percentage_fee",
     "effective_from", "effective_until",
 )  # fmt: skip
@@ -63,7 +63,15 @@ class SlaRuleForm(forms.ModelForm):  # type: ignore[type-arg]
     )  # fmt: skip
     priority = _choice([ANY, *Priority.choices])
     time_zone = _choice([(zone, zone) for zone in sorted(available_timezones())], required=True)
-    calendar = forms.ChoiceField(choices=CALENDARS, required=False, widget=UnfoldAdminSelectWidget)
+    calendar = forms.ChoiceField(
+        choices=CALENDARS, required=False, widget=UnfoldAdminSelectWidget,
+        help_text="Whose holidays are no banking days.",
+    )  # fmt: skip
+    weekend = forms.ChoiceField(
+        choices=Weekend.choices, required=False, widget=UnfoldAdminSelectWidget,
+        help_text="Closed days of the week count like holidays: nothing is processed or settled. "
+        "Open is for rails that run at all hours; seconds, where given, count through any weekend.",
+    )  # fmt: skip
 
     class Meta:
         model = PayoutSlaRule
@@ -74,6 +82,9 @@ class SlaRuleForm(forms.ModelForm):  # type: ignore[type-arg]
         if country and not (country.isascii() and country.isalpha() and len(country) == 2):
             raise forms.ValidationError("Two letters, for example DE, or EU.")
         return country.upper() if country else None
+
+    def clean_weekend(self) -> str:
+        return self.cleaned_data["weekend"] or Weekend.CLOSED.value
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -108,7 +119,8 @@ class PayoutSlaRuleAdmin(WorkbenchAdmin):
         ("For which payouts", {"fields": (("name", "bank_connector_id"), ("rail", "country", "priority"))}),
         ("Promise", {
             "fields": (
-                ("cutoff_time", "time_zone", "calendar"),
+                ("cutoff_time", "time_zone"),
+                ("calendar", "weekend"),
                 ("processing_days", "settlement_days", "target_seconds"),
             ),
             "description": "Days are banking days of the calendar. Seconds, where given, replace them.",
@@ -151,8 +163,8 @@ class PayoutSlaRuleAdmin(WorkbenchAdmin):
     def promise(self, row: PayoutSlaRule) -> str:
         if row.target_seconds is not None:
             return f"{row.target_seconds} s"
-        calendar = f" ({row.calendar})" if row.calendar else ""
-        return f"T+{row.processing_days + row.settlement_days}{calendar}"
+        calendar = row.calendar or {"open": "every day", "closed": "weekdays"}.get(row.weekend, "")
+        return f"T+{row.processing_days + row.settlement_days} ({calendar})"
 
     @admin.display(description="cost to us")
     def fee(self, row: PayoutSlaRule) -> str:

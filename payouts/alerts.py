@@ -196,9 +196,25 @@ def _rows(sql: str, params: list[Any]) -> Iterator[tuple[UUID, UUID, str]]:
 @rule("sla_violation", severity="high", resolves_itself=False)
 def late_payouts(now: datetime) -> Iterator[Finding]:
     """Payouts past their promise, marked once and for good."""
+    return _mark_late(now)
+
+
+def sweep_instant_promises() -> int:
+    """The same within seconds, for promises that were made in seconds. Returns how many alerts are new."""
+    now = clock.now()
+    in_seconds = (
+        " AND sla_rule_id IN (SELECT id FROM payout_sla_rules WHERE target_seconds IS NOT NULL)"
+    )
+    with transaction.atomic(durable=True):
+        return _raise(RULES["sla_violation"], list(_mark_late(now, only=in_seconds)))
+
+
+def _mark_late(now: datetime, *, only: str = "") -> Iterator[Finding]:
+    """Two sweeps at once share the work: a row that another one has locked is left to it, or to the next."""
     sql = (
-        "UPDATE payouts SET sla_violated = true, sla_violated_at = %s WHERE id IN"
-        " (SELECT id FROM v_payouts_sla_at_risk WHERE sla_target_at < %s LIMIT 5000)"
+        "UPDATE payouts SET sla_violated = true, sla_violated_at = %s WHERE NOT sla_violated AND id IN"
+        " (SELECT id FROM v_payouts_sla_at_risk WHERE sla_target_at < %s"
+        f"{only} ORDER BY sla_target_at LIMIT 5000 FOR NO KEY UPDATE SKIP LOCKED)"
         " RETURNING id, tenant_id, sla_target_settlement_date::text"
     )
     for payout_id, tenant_id, target in _rows(sql, [now, now]):

@@ -1,8 +1,8 @@
 """The poller finds what no doorbell announced, and does the work itself while the broker is away.
 
 Every WORKER_POLL_INTERVAL_MS it looks for due payouts, lost leases and open questions; every REPORT_POLL_S
-for what banks report, every HEALTH_CHECK_S for how they are. In the sandbox it also lets business time
-follow the bank simulator's clock.
+for what banks report, every HEALTH_CHECK_S for how they are, every five seconds for instant payouts that
+are late. In the sandbox it also lets business time follow the bank simulator's clock.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import Error, connection
 
-from payouts import banks, clock, dispatch, doorbell, doubt, inbound, lifecycle
+from payouts import alerts, banks, clock, dispatch, doorbell, doubt, inbound, lifecycle
 
 log = logging.getLogger(__name__)
 TICK_S = 0.2
+INSTANT_PROMISES_S = 5.0
 
 
 @dataclass(slots=True)
@@ -40,6 +41,8 @@ def duties() -> list[Duty]:
         Duty("reports", settings.REPORT_POLL_S, _reports),
         Duty("health", settings.HEALTH_CHECK_S, _health),
     ]
+    if settings.WORKER_ENABLE_SLA_MONITORING:
+        found.append(Duty("promises", INSTANT_PROMISES_S, alerts.sweep_instant_promises))
     if settings.SANDBOX:
         found.append(Duty("clock", 0.4, follow_simulator_clock))
     return found

@@ -1,7 +1,8 @@
 """Dates in banking days: pure arithmetic, the rule and the moment are passed in.
 
 Calendars come from the `holidays` package: XFED (Federal Reserve; a holiday on a Saturday does not close
-the Friday before), XECB (TARGET) and GB-ENG. "" is a calendar without closed days.
+the Friday before), XECB (TARGET) and GB-ENG. "" is a calendar without holidays. A rule says beside it
+which days of the week are closed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Rule(Protocol):
     cutoff_time: time | None
     time_zone: str
     calendar: str
+    weekend: str
     processing_days: int
     settlement_days: int
     target_seconds: int | None
@@ -46,6 +48,15 @@ class Promise:
     fee: Decimal
 
 
+# Which days of the week a service level does not count (Monday is 0). "saturday" is Fedwire's week
+# once it opens on Sundays; effective dates let such a rule wait for its day.
+WEEKENDS: dict[str, frozenset[int]] = {
+    "closed": frozenset({5, 6}),
+    "saturday": frozenset({5}),
+    "open": frozenset(),
+}
+
+
 @lru_cache(maxsize=16)
 def _closed_days(calendar: str) -> Any:
     import holidays  # noqa: PLC0415  (a quarter of a second that most processes never need)
@@ -55,33 +66,38 @@ def _closed_days(calendar: str) -> Any:
     return holidays.financial_holidays(calendar)
 
 
-def is_banking_day(day: date, calendar: str) -> bool:
-    """Whether the calendar's system settles on that day."""
-    if not calendar:
-        return True
-    return day.weekday() < 5 and day not in _closed_days(calendar)
+def is_banking_day(day: date, calendar: str, weekend: str | None = None) -> bool:
+    """Whether the calendar's system settles on that day. Without `weekend`: every system but "" has one."""
+    closed = WEEKENDS[weekend or ("closed" if calendar else "open")]
+    return day.weekday() not in closed and not (calendar and day in _closed_days(calendar))
 
 
-def add_banking_days(day: date, count: int, calendar: str) -> date:
+def add_banking_days(day: date, count: int, calendar: str, weekend: str | None = None) -> date:
     """The `count`-th banking day after `day`; 0 gives `day` itself or the next banking day."""
-    while not is_banking_day(day, calendar):
+    while not is_banking_day(day, calendar, weekend):
         day += timedelta(days=1)
     for _ in range(count):
         day += timedelta(days=1)
-        while not is_banking_day(day, calendar):
+        while not is_banking_day(day, calendar, weekend):
             day += timedelta(days=1)
     return day
 
 
 def first_processing_day(
-    moment: datetime, *, calendar: str, time_zone: str, cutoff: time | None
+    moment: datetime,
+    *,
+    calendar: str,
+    time_zone: str,
+    cutoff: time | None,
+    weekend: str | None = None,
 ) -> date:
-    """The banking day on which something accepted at `moment` is processed: after the cut-off, the next."""
+    """The banking day on which something accepted at `moment` is processed: from the cut-off on, the next."""
     local = moment.astimezone(ZoneInfo(time_zone))
     day = local.date()
-    if is_banking_day(day, calendar) and cutoff is not None and local.time() >= cutoff:
+    late = cutoff is not None and local.time() >= cutoff
+    if late and is_banking_day(day, calendar, weekend):
         day += timedelta(days=1)
-    return add_banking_days(day, 0, calendar)
+    return add_banking_days(day, 0, calendar, weekend)
 
 
 def most_specific(
@@ -131,9 +147,14 @@ def promise(rule: Rule | None, *, amount: Decimal, accepted_at: datetime, decima
         local_day = moment.astimezone(ZoneInfo(rule.time_zone)).date()
         return Promise(rule_id=rule.id, target_date=local_day, target_at=moment, fee=fee)
     start = first_processing_day(
-        accepted_at, calendar=rule.calendar, time_zone=rule.time_zone, cutoff=rule.cutoff_time
+        accepted_at,
+        calendar=rule.calendar,
+        time_zone=rule.time_zone,
+        cutoff=rule.cutoff_time,
+        weekend=rule.weekend,
     )
-    day = add_banking_days(start, rule.processing_days + rule.settlement_days, rule.calendar)
+    days = rule.processing_days + rule.settlement_days
+    day = add_banking_days(start, days, rule.calendar, rule.weekend)
     return Promise(
         rule_id=rule.id, target_date=day, target_at=_end_of(day, rule.time_zone), fee=fee
     )
@@ -144,7 +165,13 @@ def next_cutoff(rule: Rule | None, moment: datetime) -> datetime:
     zone = ZoneInfo(rule.time_zone if rule else "UTC")
     calendar = rule.calendar if rule else "XECB"
     cutoff = (rule.cutoff_time if rule else None) or time(17, 0)
-    day = first_processing_day(moment, calendar=calendar, time_zone=str(zone), cutoff=cutoff)
+    day = first_processing_day(
+        moment,
+        calendar=calendar,
+        time_zone=str(zone),
+        cutoff=cutoff,
+        weekend=rule.weekend if rule else None,
+    )
     return datetime.combine(day, cutoff, tzinfo=zone).astimezone(ZoneInfo("UTC"))
 
 

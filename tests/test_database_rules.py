@@ -163,6 +163,7 @@ CASES = [
     Case("payout_batch_items_position", UNIQUE, Copy("payout_batch_items", "item", {"payout_id": "%(busy)s"})),
     Case("payout_batch_items_one_batch_per_payout", UNIQUE, Copy("payout_batch_items", "item", {"position": "2"})),
     Case("payout_sla_rules_days", CHECK, "UPDATE payout_sla_rules SET settlement_days = -1"),
+    Case("payout_sla_rules_weekend", CHECK, "UPDATE payout_sla_rules SET weekend = 'sometimes'"),
     Case("payout_sla_rules_fees", CHECK, "UPDATE payout_sla_rules SET base_fee = -1"),
     Case("sandbox_clock_one_row", CHECK, "INSERT INTO sandbox_clock (id, offset_seconds) VALUES (2, 0)"),
     Case("idempotency_keys_for_ever", UNIQUE, "INSERT INTO idempotency_keys (tenant_id, route, key, fingerprint)"

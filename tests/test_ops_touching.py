@@ -116,8 +116,8 @@ def test_without_a_login_there_is_only_the_login_page(lived: World) -> None:
 def rule_form(**changes: str) -> dict[str, str]:
     values = {
         "name": "SEPA, EU", "bank_connector_id": "", "rail": "sepa", "country": "", "priority": "",
-        "cutoff_time": "18:00", "time_zone": "Europe/Brussels", "calendar": "XECB", "processing_days": "0",
-        "settlement_days": "1", "target_seconds": "", "base_fee": "0.15", "percentage_fee": "0",
+        "cutoff_time": "18:00", "time_zone": "Europe/Brussels", "calendar": "XECB", "weekend": "closed",
+        "processing_days": "0", "settlement_days": "1", "target_seconds": "", "base_fee": "0.15", "percentage_fee": "0",
         "effective_from": "", "effective_until": "",
     }  # fmt: skip
     return {**values, **changes}
@@ -170,6 +170,7 @@ def test_saving_a_service_level_unchanged_leaves_no_trace(boss: Client, sandbox:
         {"bank_connector_id": "00000000-0000-0000-0000-000000000000"},
         {"effective_from": "2026-01-02", "effective_until": "2026-01-02"},
         {"calendar": "MOON"},
+        {"weekend": "sometimes"},
     ],
 )
 def test_a_service_level_that_makes_no_sense_is_refused(

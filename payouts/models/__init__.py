@@ -22,7 +22,7 @@ from payouts.models.journal import (
 from payouts.models.party import Beneficiary, BeneficiaryAccount, Tenant
 from payouts.models.payout import HoldStatus, Payout, PayoutHold, Priority, Status
 from payouts.models.routing import RoutingCursor, RoutingStatistic
-from payouts.models.sla import PayoutSlaRule
+from payouts.models.sla import PayoutSlaRule, Weekend
 
 __all__ = [
     "AttemptState",
@@ -52,4 +52,5 @@ __all__ = [
     "Status",
     "Tenant",
     "TransmissionState",
+    "Weekend",
 ]

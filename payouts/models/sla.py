@@ -8,6 +8,12 @@ from django.db.models.functions import Now
 from uuid_utils.compat import uuid7
 
 
+class Weekend(models.TextChoices):
+    CLOSED = "closed", "Saturday and Sunday are closed"
+    SATURDAY = "saturday", "only Saturday is closed"
+    OPEN = "open", "open every day"
+
+
 class PayoutSlaRule(models.Model):
     """A service level. Days are banking days of `calendar`; fees are what the route costs the platform.
 
@@ -23,7 +29,9 @@ class PayoutSlaRule(models.Model):
     priority = models.TextField(null=True, blank=True)  # noqa: DJ001
     cutoff_time = models.TimeField(null=True, blank=True)
     time_zone = models.TextField(default="UTC")
-    calendar = models.TextField(default="", blank=True)  # XFED, XECB, GB-ENG; "" means every day.
+    calendar = models.TextField(default="", blank=True)  # XFED, XECB, GB-ENG; "" has no holidays.
+    # Which days of the week are closed beside the calendar's holidays.
+    weekend = models.TextField(choices=Weekend.choices, default=Weekend.CLOSED)
     processing_days = models.IntegerField(default=1)
     settlement_days = models.IntegerField(default=2)
     target_seconds = models.IntegerField(null=True, blank=True)
@@ -39,6 +47,9 @@ class PayoutSlaRule(models.Model):
             models.CheckConstraint(
                 condition=Q(processing_days__gte=0, settlement_days__gte=0),
                 name="payout_sla_rules_days",
+            ),
+            models.CheckConstraint(
+                condition=Q(weekend__in=Weekend.values), name="payout_sla_rules_weekend"
             ),
             models.CheckConstraint(
                 condition=Q(base_fee__gte=0, percentage_fee__gte=0), name="payout_sla_rules_fees"
