@@ -181,7 +181,7 @@ def test_key_rotation_reaches_no_table_that_others_own() -> None:
         ),
         (
             rules.foreign_locks,
-            "payouts/alerts.py",
+            "payouts/clock.py",
             'x = "SELECT 1" + (" for no key update" if a else "")',
         ),
         (rules.foreign_locks, "ops/x.py", "Payout.objects.select_for_update()"),
