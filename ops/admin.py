@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,8 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from ops import books, looks, overview, people, records, service_levels, story
+from ops import actions, books, looks, overview, people, records, service_levels, story
+from ops.acting import ActingAdmin, Offer, Subject
 from ops.navigation import navigation
 from ops.pages import (
     SECTION_ROWS,
@@ -24,15 +25,16 @@ from ops.pages import (
     connector_name,
     leading,
     pair,
+    sla_rule_name,
     tenant_name,
 )
+from ops.roles import actor_of, may
 from payouts.models import (
     Payout,
     PayoutAttempt,
     PayoutBatch,
     PayoutBatchItem,
     PayoutHold,
-    PayoutSlaRule,
 )
 
 __all__ = [
@@ -52,7 +54,8 @@ def environment_badge(request: HttpRequest) -> list[str]:
 
 
 @admin.register(Payout)
-class PayoutAdmin(RecordAdmin):
+class PayoutAdmin(ActingAdmin):
+    acts = (actions.RETRY, actions.APPROVE, actions.CANCEL)
     follow = ("beneficiary", "beneficiary_account")
     ordering = ("-id",)  # Time-ordered, and the primary key: the newest without a sort.
     list_display = (
@@ -92,7 +95,11 @@ class PayoutAdmin(RecordAdmin):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        named = {"connector": connector_name(), "tenant": tenant_name()}
+        named = {
+            "connector": connector_name(),
+            "tenant": tenant_name(),
+            "sla_rule": sla_rule_name(),
+        }
         rows: QuerySet[Any] = super().get_queryset(request).annotate(**named)
         return rows
 
@@ -132,11 +139,10 @@ class PayoutAdmin(RecordAdmin):
     def fact_institution(self, payout: Payout) -> SafeString:
         return looks.code(payout.beneficiary_account.institution)
 
-    def fact_sla_rule_id(self, payout: Payout) -> SafeString | None:
+    def fact_sla_rule_id(self, payout: Any) -> SafeString | None:
         if payout.sla_rule_id is None:
             return None
-        rule = PayoutSlaRule.objects.filter(pk=payout.sla_rule_id).first()
-        return looks.reference("sla_rule_id", payout.sla_rule_id, rule or "")
+        return looks.reference("sla_rule_id", payout.sla_rule_id, payout.sla_rule or "")
 
     def fact_tenant_id(self, payout: Any) -> SafeString:
         return looks.reference("tenant_id", payout.tenant_id, payout.tenant)
@@ -146,6 +152,24 @@ class PayoutAdmin(RecordAdmin):
 
     def headline(self, row: Any) -> SafeString:
         return story.headline(row)
+
+    def offers(self, request: HttpRequest, row: Any) -> list[Offer]:
+        allowed = [action for action in self.acts if may(request, action.roles)]
+        if not allowed:
+            return []
+        return [
+            Offer(action=action, url=self.act_url(action), ids=str(row.pk), word=outcome.word)
+            for action, outcome in actions.foresee_one(allowed, row.pk, actor_of(request))
+            if not outcome.code
+        ]
+
+    def subjects(self, ids: Sequence[UUID]) -> list[Subject]:
+        rows = Payout.objects.filter(pk__in=ids).order_by("-id")
+        told = rows.values_list("id", "beneficiary__name", "amount", "currency")
+        return [
+            Subject(id=key, text=pair(name, looks.key(key)), amount=amount, currency=currency)
+            for key, name, amount, currency in told
+        ]
 
     def sections(self, row: Any) -> Iterable[Section]:
         return story.sections(row)

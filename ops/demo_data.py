@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 
 from payouts import banks, beneficiaries, idempotency, lifecycle
 from payouts.audit import engine
@@ -48,11 +48,12 @@ ACH = {
     "company_name": "MOLAM PAYMENTS", "company_id": "9000000000", "odfi_routing": "02100002",
 }  # fmt: skip
 LOGINS = {
-    "admin": None,
+    "admin": "treasury_ops",
     "finance": "finance_ops",
     "treasury": "treasury_ops",
     "billing": "billing_ops",
 }
+ADMINISTRATORS = frozenset({"admin"})
 
 
 def load() -> dict[str, Any]:
@@ -121,22 +122,18 @@ def _beneficiary(tenant_id: UUID, kind: str) -> dict[str, str]:
 
 
 def load_logins(password: str) -> list[dict[str, str]]:
-    """A person for each role, who may look at everything of the engine, and an administrator."""
-    views = Permission.objects.filter(
-        content_type__app_label__in=("payouts", "ledger"), codename__startswith="view_"
-    )
+    """A person for each role of the workbench. The first is an administrator too: logins and groups."""
     missing = set(LOGINS) - set(
         User.objects.filter(username__in=LOGINS).values_list("username", flat=True)
     )
     hashed = make_password(password) if missing else ""  # Slow on purpose: once is enough.
     for name, role in LOGINS.items():
-        defaults = {"is_staff": True, "is_superuser": role is None, "password": hashed}
+        defaults = {"is_staff": True, "is_superuser": name in ADMINISTRATORS, "password": hashed}
         user, _ = User.objects.get_or_create(username=name, defaults=defaults)
-        if role is not None:
-            group, _ = Group.objects.get_or_create(name=role)
-            group.permissions.set(views)
-            user.groups.set([group])
-    return [
-        {"username": name, "password": password, "role": role or "administrator"}
-        for name, role in LOGINS.items()
-    ]
+        group, _ = Group.objects.get_or_create(name=role)
+        user.groups.set([group])
+    return [{"username": name, "password": password, "role": _roles(name)} for name in LOGINS]
+
+
+def _roles(name: str) -> str:
+    return f"administrator, {LOGINS[name]}" if name in ADMINISTRATORS else LOGINS[name]

@@ -36,8 +36,7 @@ from unfold.views import ChangeList
 
 from ledger.models import Account
 from ops import looks
-from payouts.audit import Actor
-from payouts.models import BankConnector, Tenant
+from payouts.models import BankConnector, PayoutSlaRule, Tenant
 
 PAGES_COUNTED = 400
 SECTION_ROWS = 200
@@ -61,18 +60,6 @@ class Section:
 
 def may_view(request: HttpRequest, model: type[Model]) -> bool:
     return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    """The person at the workbench, as the audit log names them."""
-    user = request.user
-    role = "administrator" if user.is_superuser else ""
-    role = role or user.groups.order_by("name").values_list("name", flat=True).first() or ""
-    return Actor(
-        id=f"user:{user.get_username()}",
-        role=role,
-        request_id=str(getattr(request, "request_id", "")),
-    )
 
 
 def leading(rows: Iterable[Any]) -> tuple[list[Any], str]:
@@ -143,6 +130,10 @@ def connector_key() -> Subquery:
 
 def tenant_name() -> Subquery:
     return _name_of(Tenant, "tenant_id")
+
+
+def sla_rule_name() -> Subquery:
+    return _name_of(PayoutSlaRule, "sla_rule_id")
 
 
 def _name_of(model: type[Model], column: str) -> Subquery:
@@ -246,12 +237,17 @@ class RecordAdmin(WorkbenchAdmin):
         row = kwargs.get("obj")
         assert row is not None, "nothing is added here"
         context["headline"] = self.headline(row)
+        context["offers"] = self.offers(request, row)
         context["groups"] = list(self.groups(row))
         context["sections"] = [
             section for section in self.sections(row) if may_view(request, section.model)
         ]
         answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return answer
+
+    def offers(self, request: HttpRequest, row: Any) -> Sequence[object]:
+        """What the reader may do to this record; see `acting`."""
+        return ()
 
     def headline(self, row: Any) -> SafeString | None:
         """What a reader wants to know first."""

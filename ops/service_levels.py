@@ -18,7 +18,8 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ops import looks
-from ops.pages import WorkbenchAdmin, actor_of, connector_name
+from ops.pages import WorkbenchAdmin, connector_name
+from ops.roles import CONFIGURE, actor_of, may
 from payouts import audit
 from payouts.models import BankConnector, PayoutSlaRule, Priority, Weekend
 from payouts.routing import METHODS
@@ -132,6 +133,12 @@ class PayoutSlaRuleAdmin(WorkbenchAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).annotate(connector=connector_name())
         return rows
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may(request, CONFIGURE)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request, CONFIGURE)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -61,21 +62,21 @@ def cancel_payouts(
     key: idempotency.KeyUse | None = None,
 ) -> list[Result]:
     """Cancel where no bank can have it; where one may, note the wish: it follows if the bank says no."""
-
-    def decide(payout: LockedPayout) -> Result | Move:
-        if payout.status == "cancelled":
-            return Done(payout.id, payout.status)
-        if payout.status in CANCELLABLE and not payout.live_attempt:
-            return Move(
-                payout=payout, to="cancelled", reason=reason, columns={"cancel_reason": reason}
-            )
-        if payout.status in CANCEL_LATER or (payout.status == "dlq" and payout.live_attempt):
-            return Requested(payout.id, payout.status)
-        if payout.status == "rejected":
-            return Refused(payout.id, PayoutError("not_cancellable"))
-        return Refused(payout.id, PayoutError("cancel_too_late"))
-
+    decide = partial(_judge_cancel, reason=reason)
     return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
+
+
+def _judge_cancel(payout: LockedPayout, *, reason: str) -> Result | Move:
+    if payout.status == "cancelled":
+        return Done(payout.id, payout.status)
+    if payout.status in CANCELLABLE and not payout.live_attempt:
+        columns = {"cancel_reason": reason}
+        return Move(payout=payout, to="cancelled", reason=reason, columns=columns)
+    if payout.status in CANCEL_LATER or (payout.status == "dlq" and payout.live_attempt):
+        return Requested(payout.id, payout.status)
+    if payout.status == "rejected":
+        return Refused(payout.id, PayoutError("not_cancellable"))
+    return Refused(payout.id, PayoutError("cancel_too_late"))
 
 
 def retry_payouts(
@@ -87,18 +88,19 @@ def retry_payouts(
     key: idempotency.KeyUse | None = None,
 ) -> list[Result]:
     """Try again what failed: dead ones get a new budget, waiting ones are due at once."""
-
-    def decide(payout: LockedPayout) -> Result | Move:
-        if payout.live_attempt:
-            return Refused(payout.id, PayoutError("outcome_unknown"))
-        if payout.status == "dlq":
-            budget = {"max_retries": payout.retry_count + EXTRA_RETRIES}
-            return Move(payout=payout, to="pending", reason=reason, columns=budget)
-        if payout.status == "failed":
-            return Done(payout.id, payout.status)
-        return Refused(payout.id, PayoutError("not_retryable"))
-
+    decide = partial(_judge_retry, reason=reason)
     return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
+
+
+def _judge_retry(payout: LockedPayout, *, reason: str) -> Result | Move:
+    if payout.live_attempt:
+        return Refused(payout.id, PayoutError("outcome_unknown"))
+    if payout.status == "dlq":
+        budget = {"max_retries": payout.retry_count + EXTRA_RETRIES}
+        return Move(payout=payout, to="pending", reason=reason, columns=budget)
+    if payout.status == "failed":
+        return Done(payout.id, payout.status)
+    return Refused(payout.id, PayoutError("not_retryable"))
 
 
 def approve_payouts(
@@ -106,21 +108,51 @@ def approve_payouts(
     *,
     actor: Actor,
     tenant_id: UUID | None,
+    reason: str = "",
     key: idempotency.KeyUse | None = None,
 ) -> list[Result]:
     """Let payouts go that waited for a second person. Never the one who created it."""
-    now = clock.now()
+    decide = partial(_judge_approval, actor=actor, now=clock.now(), reason=reason)
+    return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
 
-    def decide(payout: LockedPayout) -> Result | Move:
-        if payout.status != "requires_approval":
-            return Refused(payout.id, PayoutError("not_approvable"))
-        if payout.created_by == actor.id:
-            return Refused(payout.id, PayoutError("self_approval_forbidden"))
-        waits = payout.scheduled_at is not None and payout.scheduled_at > now
-        columns = {"approved_by": actor.id, "approved_at": now}
-        return Move(payout=payout, to="scheduled" if waits else "pending", columns=columns)
 
-    return _act(ids, decide, actor=actor, reason="", tenant_id=tenant_id, key=key)
+def _judge_approval(
+    payout: LockedPayout, *, actor: Actor, now: datetime, reason: str
+) -> Result | Move:
+    if payout.status != "requires_approval":
+        return Refused(payout.id, PayoutError("not_approvable"))
+    if payout.created_by == actor.id:
+        return Refused(payout.id, PayoutError("self_approval_forbidden"))
+    waits = payout.scheduled_at is not None and payout.scheduled_at > now
+    columns = {"approved_by": actor.id, "approved_at": now}
+    to = "scheduled" if waits else "pending"
+    return Move(payout=payout, to=to, reason=reason, columns=columns)
+
+
+def foresee(
+    verbs: Sequence[str], ids: Sequence[UUID], *, actor: Actor, tenant_id: UUID | None = None
+) -> dict[str, list[Result]]:
+    """What "retry", "cancel" or "approve" would answer as things stand. Locks nothing, changes nothing."""
+    judges: dict[str, Decide] = {
+        "retry": partial(_judge_retry, reason=""),
+        "cancel": partial(_judge_cancel, reason=""),
+        "approve": partial(_judge_approval, actor=actor, now=clock.now(), reason=""),
+    }
+    found = {payout.id: payout for payout in states.read_payouts(ids, tenant_id=tenant_id)}
+    return {
+        verb: [_foreseen(one, judges[verb](found[one]) if one in found else None) for one in ids]
+        for verb in verbs
+    }
+
+
+def _foreseen(payout_id: UUID, verdict: Result | Move | None) -> Result:
+    if verdict is None:
+        return Refused(payout_id, PayoutError("not_found"))
+    if isinstance(verdict, Move):
+        return Done(payout_id, verdict.to)
+    if isinstance(verdict, Done) and verdict.status == "cancelled":
+        return Done(payout_id, verdict.status, replayed=True)
+    return verdict
 
 
 def deposit(

@@ -110,18 +110,25 @@ def lock_payouts(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> dict[
             [sorted(set(ids)), tenant_id, tenant_id],
         )
         locked = [row[0] for row in cursor.fetchall()]
-        # A second statement: only now, with the locks held, does a fresh snapshot tell the truth.
+    # A second statement: only now, with the locks held, does a fresh snapshot tell the truth.
+    return {row.id: row for row in read_payouts(locked)}
+
+
+def read_payouts(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> list[LockedPayout]:
+    """What deciding needs, in the order of ids. True for as long as nobody acts, unless they are locked."""
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT p.id, p.tenant_id, p.status, p.amount, p.currency, p.fee_amount, p.rail,"
             " p.bank_connector_id, c.name, p.retry_count, p.max_retries, p.cancel_requested_at IS NOT NULL,"
             " p.created_by, p.scheduled_at, EXISTS (SELECT FROM payout_retry_log a WHERE a.payout_id = p.id"
             " AND a.state IN ('intent', 'unknown', 'accepted', 'settled')), p.audit_sequence"
-            " FROM payouts p JOIN bank_connectors c ON c.id = p.bank_connector_id WHERE p.id = ANY(%s)",
-            [locked],
+            " FROM payouts p JOIN bank_connectors c ON c.id = p.bank_connector_id WHERE p.id = ANY(%s)"
+            " AND (%s::uuid IS NULL OR p.tenant_id = %s)",
+            [list(ids), tenant_id, tenant_id],
         )
         names = list(LockedPayout.__slots__)
         rows = [LockedPayout(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
-    return {row.id: row for row in sorted(rows, key=lambda row: row.id)}
+    return sorted(rows, key=lambda row: row.id)
 
 
 def transition(moves: Sequence[Move], *, actor: Actor, at: datetime) -> None:

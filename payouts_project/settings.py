@@ -215,6 +215,7 @@ if WORKER_ENABLE_SLA_MONITORING:
     CELERY_BEAT_SCHEDULE["sweep-sla"] = {"task": "payouts.tasks.sweep_sla", "schedule": 300.0}
 
 # --- Pages, time, logs -----------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["ops.roles.RoleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
 ]
@@ -242,6 +243,7 @@ UNFOLD = {
     "ENVIRONMENT": "ops.admin.environment_badge",
     "DASHBOARD_CALLBACK": "ops.overview.dashboard",
     "STYLES": [f"{STATIC_URL}ops/workbench.css"],
+    "SCRIPTS": [f"{STATIC_URL}ops/workbench.js"],
     "SIDEBAR": {"show_search": True, "navigation": "ops.navigation.navigation"},
 }
 LOGGING = {

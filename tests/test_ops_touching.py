@@ -141,7 +141,7 @@ def test_a_change_of_a_service_level_leaves_an_audit_row(boss: Client, sandbox: 
     assert (rule.settlement_days, rule.bank_connector_id) == (2, bank.id)
     created, edited = audited()
     assert (created.action, edited.action) == ("sla_rule.created", "sla_rule.changed")
-    assert (edited.actor, edited.actor_role) == ("user:admin", "administrator")
+    assert (edited.actor, edited.actor_role) == ("user:admin", "treasury_ops")
     assert edited.data == {
         "sla_rule_id": str(rule.pk),
         "changed": {"settlement_days": [1, 2], "bank_connector_id": [None, str(bank.id)]},

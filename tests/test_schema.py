@@ -90,10 +90,13 @@ SERVES = {
     "payout_audit_log_of_tenant": "a merchant's audit rows, newest first",
     "payout_batches_unfinished": "runs that are not finished",
     "payout_holds_expiring": "lifecycle: holds whose time is over",
+    "payout_retry_log_bank_ref": "the workbench finds a payout by the bank's reference",
     "payout_retry_log_transmission": "the attempts of a transmission",
     "payout_sla_rules_by_route": "the rules of a route",
     "payouts_dead": "what waits for a person, longest first",
     "payouts_in_doubt": "what is in doubt, longest first",
+    "payouts_late_open": "the workbench counts what is late and still open",
+    "payouts_of_account": "the payouts to an account, newest first: the workbench's search by last four",
     "payouts_of_batch": "the payouts of a run",
     "payouts_of_tenant": "a merchant's list, newest first",
     "payouts_processing": "what is at a bank just now, longest first",
@@ -112,7 +115,7 @@ def test_every_index_serves_a_named_query_or_guards_a_rule() -> None:
         f" WHERE c.relnamespace = 'public'::regnamespace AND {OURS.format('i.indrelid::regclass::text')}"
     )
     assert {name for name, unique in indexes if not unique} == set(SERVES)
-    assert (len(indexes), len(SERVES)) == (80, 31)
+    assert (len(indexes), len(SERVES)) == (83, 34)
 
 
 # --- views, functions, triggers -------------------------------------------------------------------------

@@ -204,7 +204,15 @@ class PayoutAttempt(models.Model):
                 condition=Q(state__in=AttemptState.values), name="payout_retry_log_state_known"
             ),
         ]
-        indexes = [models.Index(fields=["transmission"], name="payout_retry_log_transmission")]
+        indexes = [
+            models.Index(fields=["transmission"], name="payout_retry_log_transmission"),
+            # A bank calls and names its own reference.
+            models.Index(
+                fields=["bank_reference"],
+                condition=~Q(bank_reference=""),
+                name="payout_retry_log_bank_ref",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.attempt_number} {self.reference}"

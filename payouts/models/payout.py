@@ -201,6 +201,26 @@ class Payout(models.Model):
             models.Index(
                 fields=["batch_id"], condition=Q(batch_id__isnull=False), name="payouts_of_batch"
             ),
+            # Late and still open: few rows, and none of them on the way of a payout in time.
+            models.Index(
+                fields=["sla_target_at"],
+                condition=Q(
+                    sla_violated=True,
+                    status__in=[
+                        "requires_approval",
+                        "scheduled",
+                        "pending",
+                        "processing",
+                        "in_doubt",
+                        "sent",
+                        "failed",
+                        "dlq",
+                    ],
+                ),
+                name="payouts_late_open",
+            ),
+            # "Was this account paid?": people hold the last four of an account number.
+            models.Index(fields=["beneficiary_account", "-id"], name="payouts_of_account"),
         ]
 
     def __str__(self) -> str:
