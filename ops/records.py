@@ -33,7 +33,9 @@ from payouts.models import (
     PayoutAlert,
     PayoutAttempt,
     PayoutAuditLog,
+    RoutingCursor,
     RoutingDecision,
+    RoutingStatistic,
     SandboxClock,
 )
 
@@ -246,6 +248,19 @@ class IdempotencyKeyAdmin(NamedAdmin):
         looks.when_column("created_at"),
     )  # fmt: skip
     search_fields = ("key", "resource_id")
+
+
+@admin.register(RoutingStatistic)
+class RoutingStatisticAdmin(NamedAdmin):
+    ordering = ("-id",)
+    list_display = (CONNECTOR, "institution", "measure", "bucket", "seen")
+    list_filter = ("measure",)
+    search_fields = ("institution", "bank_connector_id")
+
+
+@admin.register(RoutingCursor)
+class RoutingCursorAdmin(RecordAdmin):
+    list_display = ("__str__",)
 
 
 @admin.register(SandboxClock)

@@ -10,10 +10,10 @@ from django.urls import reverse
 from payouts.models import BankConnector, Payout, PayoutAuditLog, PayoutHold, PayoutSlaRule
 from tests.workbench import (
     PAYOUTS,
-    RECORDS,
     browser,
     browsers,
     every_page,
+    filled,
     fingerprint_of_money,
     list_url,
     live,
@@ -41,7 +41,7 @@ def test_nobody_adds_changes_or_deletes_a_record(lived: World) -> None:
     people = browsers()
     before = fingerprint_of_money()
     for name, client in people.items():
-        for model in RECORDS:
+        for model in filled():
             row = one(model)
             add = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
             values = {
@@ -66,7 +66,7 @@ def test_nobody_adds_changes_or_deletes_a_record(lived: World) -> None:
 
 
 def test_no_record_page_offers_to_save_or_delete(boss: Client, lived: World) -> None:
-    for model in RECORDS:
+    for model in filled():
         text = read(boss, page_url(one(model)))
         assert 'name="_save"' not in text
         assert "/delete/" not in text

@@ -84,6 +84,13 @@ def one(model: type[Model]) -> Model:
     return row
 
 
+def filled() -> list[type[Model]]:
+    """The tables of records that `live` puts something into: most of them."""
+    found = [model for model in RECORDS if model._default_manager.exists()]
+    assert len(found) > len(RECORDS) * 3 / 4
+    return found
+
+
 def read(client: Client, url: str, **query: str) -> str:
     answer = client.get(url, query or None)
     assert answer.status_code == 200, f"{url} answered {answer.status_code}"
@@ -95,8 +102,8 @@ def every_page() -> Iterator[str]:
     for model in TABLES:
         yield list_url(model)
         # Every connector has settings of its own.
-        rows = BankConnector.objects.all() if model is BankConnector else [one(model)]
-        yield from map(page_url, rows)
+        rows = model._default_manager.order_by("-pk")
+        yield from map(page_url, rows if model is BankConnector else rows[:1])
 
 
 def fingerprint_of_money() -> list[Any]:
