@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from connectors.base import Connector, ConnectorConfig, ConnectorMisconfigured
 from connectors.rails.ach import AchConnector
-from connectors.rails.sepa import SepaConnector
+from connectors.rails.sepa import SepaConnector, SepaInstantConnector
 
 CONNECTORS: Mapping[str, type[Connector]] = {
     AchConnector.driver: AchConnector,
     SepaConnector.driver: SepaConnector,
+    SepaInstantConnector.driver: SepaInstantConnector,
 }
 
 

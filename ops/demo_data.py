@@ -68,12 +68,12 @@ def load() -> dict[str, Any]:
 def configure_banks() -> None:
     """One bank for each rail, and a second one for SEPA."""
     key = {"api_key": settings.BANK_API_KEY}
-    sepa = [("default", 100), ("backup", 200)]
-    for name, preference in sepa:
+    sepa = [("default", "sepa", 100), ("backup", "sepa", 200), ("default", "sepa_instant", 300)]
+    for name, rail, preference in sepa:
         banks.configure(
             name=name,
-            rail="sepa",
-            driver="sepa",
+            rail=rail,
+            driver=rail,
             config={"bank": name, **SEPA},
             credentials=key,
             preference=preference,

@@ -42,6 +42,24 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "odfi_routing": "02100002",
     },
 }
+OPTIONS = {**OPTIONS, "sepa_instant": OPTIONS["sepa"]}
+# What the driver's rail is called where it is not the driver's own name.
+RAIL_OF: Mapping[str, str] = {}
+SEPA_ACCOUNT = {"type": "iban", "country": "DE", "currency": "EUR", "details": {"iban": IBAN}}
+ACCOUNTS: Mapping[str, Mapping[str, Any]] = {
+    "sepa": SEPA_ACCOUNT,
+    "sepa_instant": SEPA_ACCOUNT,
+    "ach": {
+        "type": "us_bank",
+        "country": "US",
+        "currency": "USD",
+        "details": {
+            "routing_number": "021000021",
+            "account_number": "123456789012",
+            "account_type": "checking",
+        },
+    },
+}
 NUMBERS = DrawnNumbers(
     file_number=0, first_trace=1, created_at=datetime(2026, 11, 24, 9, 30, 15, 999, tzinfo=UTC)
 )
@@ -53,7 +71,7 @@ def config(driver: str, base_url: str = "http://127.0.0.1:1", **options: Any) ->
     merged = {**OPTIONS[driver], **options}
     return ConnectorConfig(
         name="default",
-        rail=driver,
+        rail=RAIL_OF.get(driver, driver),
         base_url=base_url,
         call_deadline_s=2.0,
         options={name: value for name, value in merged.items() if value is not None},
@@ -63,31 +81,13 @@ def config(driver: str, base_url: str = "http://127.0.0.1:1", **options: Any) ->
 
 def account(driver: str, **changes: Any) -> AccountDetails:
     """An account that the rail of `driver` can pay."""
-    plain: dict[str, Any] = {
-        "sepa": {
-            "type": "iban",
-            "country": "DE",
-            "currency": "EUR",
-            "details": {"iban": IBAN},
-        },
-        "ach": {
-            "type": "us_bank",
-            "country": "US",
-            "currency": "USD",
-            "details": {
-                "routing_number": "021000021",
-                "account_number": "123456789012",
-                "account_type": "checking",
-            },
-        },
-    }[driver]
     holder = {"holder_name": "Awa Ndiaye", "holder_type": "user"}
-    return AccountDetails(**{**holder, **plain, **changes})
+    return AccountDetails(**{**holder, **ACCOUNTS[driver], **changes})
 
 
 def instruction(driver: str, number: int = 1, **changes: Any) -> PayoutInstruction:
     """The `number`th payout of a driver: 10.01, 10.02 and so on."""
-    reference = f"A{number:029d}" if driver == "sepa" else f"{number:015d}"
+    reference = f"{number:015d}" if driver == "ach" else f"A{number:029d}"
     to = changes.pop("account", None) or account(driver)
     plain: dict[str, Any] = {
         "payout_id": UUID(int=number, version=4),

@@ -38,6 +38,15 @@ US_ACCOUNT = {
     "account_type": "checking",
 }
 
+# A field that only this kind of account has, the kind, where it is and its currency.
+KINDS = (
+    ("iban", "iban", "DE", "EUR"),
+    ("routing_number", "us_bank", "US", "USD"),
+    ("sort_code", "uk_bank", "GB", "GBP"),
+    ("msisdn", "mobile_money", "CI", "XOF"),
+    ("bic", "swift", "DE", "USD"),
+)
+
 
 class Bank:
     """The simulator's control API, as anybody could use it."""
@@ -78,6 +87,7 @@ class World:
     merchant: Actor
     operator: Actor
     accounts: dict[str, tuple[UUID, UUID]] = field(default_factory=dict)
+    currencies: dict[str, str] = field(default_factory=dict)
 
     def request(self, kind: str = "iban", amount: str = "100.00", **changes: Any) -> PayoutRequest:
         beneficiary_id, account_id = self.accounts[kind]
@@ -85,7 +95,7 @@ class World:
             "tenant_id": self.tenant_id, "external_id": str(uuid4()), "fingerprint": b"one",
             "origin_module": "connect", "origin_entity_type": "merchant", "origin_entity_id": self.tenant_id,
             "beneficiary_type": "user", "beneficiary_id": beneficiary_id, "beneficiary_account_id": account_id,
-            "amount": Decimal(amount), "currency": "USD" if kind == "us_bank" else "EUR",
+            "amount": Decimal(amount), "currency": self.currencies.get(kind, "EUR"),
             "payout_method": "bank_transfer", "description": "Weekly settlement",
         }  # fmt: skip
         return PayoutRequest(**{**values, **changes})
@@ -99,14 +109,14 @@ class World:
 
     def pay_to(self, name: str, **details: str) -> None:
         """Add somebody to pay under a name of the test's own."""
-        kind = "iban" if "iban" in details else "us_bank"
+        _, kind, country, currency = next(k for k in KINDS if k[0] in details)
         wish = beneficiaries.NewBeneficiary(
             tenant_id=self.tenant_id, name="Anna Schmidt", beneficiary_type="user",
-            country="DE" if kind == "iban" else "US", account_type=kind,
-            currency="EUR" if kind == "iban" else "USD", details=details,
+            country=country, account_type=kind, currency=currency, details=details,
         )  # fmt: skip
         made, _ = beneficiaries.create_beneficiary(wish, actor=self.merchant, key=None)
         self.accounts[name] = (made.id, made.accounts.all()[0].id)
+        self.currencies[name] = currency
 
     def work(self) -> None:
         """One round of everything that worker and poller do."""
@@ -162,7 +172,7 @@ class World:
 
 
 def build(bank: Bank) -> World:
-    """Banks, service levels, a merchant with 10,000 EUR and USD, and one person to pay on each rail."""
+    """Banks, service levels, a merchant with 10,000 in each currency, and one person to pay on each rail."""
     from ops import demo_data
 
     demo_data.configure_banks()
@@ -182,7 +192,7 @@ def build(bank: Bank) -> World:
         merchant=Actor(id=str(uuid4()), role="merchant_admin", tenant_id=tenant_id),
         operator=Actor(id=str(uuid4()), role="finance_ops", tenant_id=tenant_id),
     )
-    for currency in ("EUR", "USD"):
+    for currency in ("EUR", "USD", "GBP", "XOF"):
         lifecycle.deposit(
             tenant_id=tenant_id,
             currency=currency,

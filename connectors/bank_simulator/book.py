@@ -18,7 +18,7 @@ from typing import Any
 
 from connectors.bank_simulator.journal import Event, Journal
 from connectors.bank_simulator.payments import Document, Line, Payment, Reply, State, money
-from connectors.bank_simulator.rails import RAILS
+from connectors.bank_simulator.rails import rail_of
 from connectors.bank_simulator.scheme_clock import SchemeClock
 
 Due = tuple[datetime, int, str]  # When, which payment, and "settled" or "returned".
@@ -142,8 +142,10 @@ class Book:
                 self._write_record(payment, "returned", event["at"])
             elif payment.return_code:
                 settled_at = datetime.fromisoformat(event["moment"])
-                returns_at = RAILS[payment.rail].returns_at(settled_at)
-                heapq.heappush(self.due[payment.bank], (returns_at, payment.id, "returned"))
+                rail = rail_of(payment.bank)
+                assert rail is not None
+                due = (rail.returns_at(settled_at), payment.id, "returned")
+                heapq.heappush(self.due[payment.bank], due)
         self._publish(event)
 
     def _publish(self, event: Event) -> None:

@@ -26,12 +26,14 @@ from connectors.bank_simulator.payments import (
     State,
     Submission,
 )
-from connectors.bank_simulator.rails import RAILS, Rail
+from connectors.bank_simulator.rail import Rail
+from connectors.bank_simulator.rails import rail_of
 from connectors.bank_simulator.scheme_clock import value_date
 
 log = logging.getLogger("bank_simulator")
 
 LATE_REFUSAL_SECONDS = 2.0
+DECIDED_SECONDS = 0.3
 REPORT_SIZE = 1000
 WRONG_BY = Decimal("1.00")
 
@@ -86,13 +88,13 @@ class Desk:
             return Receipt(reply=reply, unanswered=decision.unanswered)
 
     def _forgets(self, rail: Rail) -> bool:
-        """Whether this bank has just lost its memory of what it was sent."""
-        return self.faults.take("no_dedup", rail.name) is not None
+        """Whether this bank has just lost its memory of what it was sent, or never had one."""
+        return not rail.remembers or self.faults.take("no_dedup", rail.name) is not None
 
     def _repeat(self, rail: Rail, submission: Submission, known: Message) -> Receipt:
         """The same bytes hear the same answer; other bytes under a used key are refused."""
         if known.digest == submission.digest:
-            return Receipt(reply=known.reply)
+            return Receipt(reply=rail.repeat(known.reply))
         detail = "used before with other content"
         reply = rail.refusal(
             submission.key,
@@ -161,9 +163,14 @@ class Desk:
         number = self.book.next_payment_id() + len(decision.payments)
         magic = rail.magic(order)
         refusal = order.refusal or self._refusal(decision, order, magic, rail)
+        second_thoughts = ""
+        if refusal and rail.decides_later and not order.refusal:
+            refusal, second_thoughts = "", refusal
         accepted = not refusal
         outcome = magic.outcome if magic and accepted else None
-        late = outcome is Outcome.REFUSED_LATE
+        if magic and outcome is Outcome.REFUSED_LATE:
+            second_thoughts = magic.code
+        late = bool(second_thoughts)
         settles_at = None
         if accepted and not late and order.wanted_on is not None:
             settles_at = rail.settles_at(self.book.clock.now(), order.wanted_on)
@@ -188,9 +195,14 @@ class Desk:
             state=verdict,
             settles_at=settles_at,
             return_code=self._return_code(magic, outcome, rail) if settles_at else "",
-            late_code=magic.code if magic and late else "",
-            late_at=time.time() + LATE_REFUSAL_SECONDS if late else 0.0,
+            late_code=second_thoughts,
+            late_at=time.time() + self._patience(rail, outcome) if late else 0.0,
         )
+
+    def _patience(self, rail: Rail, outcome: Outcome | None) -> float:
+        """After how many seconds a refusal is told that the answer did not tell."""
+        late = outcome is Outcome.REFUSED_LATE or not rail.decides_later
+        return LATE_REFUSAL_SECONDS if late else DECIDED_SECONDS
 
     def _refusal(self, decision: _Decision, order: Order, magic: Magic | None, rail: Rail) -> str:
         """The code with which the account or a fault has a flawless payment refused, or nothing."""
@@ -266,7 +278,7 @@ class Desk:
                 return False
             moment, _, kind = group[0]
             payments = [self.book.payments[payment_id] for _, payment_id, _ in group]
-            rail = RAILS[payments[0].rail]
+            rail = _rail(bank)
             write = rail.settlement if kind == "settled" else rail.returned
             number = self.book.feeds[bank].written + 1
             try:
@@ -288,7 +300,7 @@ class Desk:
             groups = self.book.late_due()
             for (bank, key), payment_ids in groups.items():
                 payments = [self.book.payments[payment_id] for payment_id in payment_ids]
-                rail = RAILS[payments[0].rail]
+                rail = _rail(bank)
                 lines = self.book.lines_of(self.book.messages[bank, key])
                 number = self.book.feeds[bank].written + 1
                 document = rail.late_refusal(
@@ -335,6 +347,12 @@ class Desk:
                 wanted = self.faults.seconds_of("reordered_reports", bank.partition("/")[0])
                 if wanted is None or waited >= wanted:
                     self.book.commit({"event": "released", "bank": bank})
+
+
+def _rail(bank: str) -> Rail:
+    rail = rail_of(bank)
+    assert rail is not None, bank
+    return rail
 
 
 def _as_refused(lines: Sequence[Line], payment_ids: Sequence[int]) -> list[Line]:

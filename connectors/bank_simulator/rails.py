@@ -8,67 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from connectors.bank_simulator import ach, ach_reports, magic, scheme_clock, sepa, sepa_reports
 from connectors.bank_simulator.magic import Magic
 from connectors.bank_simulator.payments import Document, Line, Order, Payment, Reply, Submission
+from connectors.bank_simulator.rail import Incoming, Rail
+from connectors.bank_simulator.sepa_reports import camt_id, xml_reply
 
 
-class Rail(Protocol):
-    """What the desk asks of a rail. `report_id` is unique for a bank; `now` is the scheme's."""
-
-    name: ClassVar[str]
-    resource: ClassVar[str]  # The last part of the path that takes submissions.
-    banks: ClassVar[tuple[str, ...]]
-    duplicate_code: ClassVar[str]  # For a key that was used before with other content.
-
-    def read(self, body: bytes, now: datetime) -> Submission:
-        """Parse and check; raises UnreadableSubmission for what is not in the format at all."""
-        ...
-
-    def magic(self, order: Order) -> Magic | None:
-        """The fixed outcome of the order's account, if it has one."""
-        ...
-
-    def answer(
-        self, key: str, lines: Sequence[Line], *, report_id: str, now: datetime, today: bool
-    ) -> Reply:
-        """The acknowledgement of a submission: as first decided, or with today's statuses."""
-        ...
-
-    def refusal(self, key: str, *, code: str, detail: str, report_id: str, now: datetime) -> Reply:
-        """The refusal of a submission as a whole."""
-        ...
-
-    def settles_at(self, accepted_at: datetime, wanted_on: date) -> datetime:
-        """When an accepted payment settles."""
-        ...
-
-    def returns_at(self, settled_at: datetime) -> datetime:
-        """When a settled payment comes back, if it does."""
-        ...
-
-    def settlement(
-        self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
-    ) -> Document:
-        """The report of what settled on a day."""
-        ...
-
-    def returned(
-        self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
-    ) -> Document:
-        """The report of what came back on a day."""
-        ...
-
-    def late_refusal(
-        self, key: str, lines: Sequence[Line], *, number: int, now: datetime
-    ) -> Document:
-        """The report that some of a message's payments were refused after all."""
-        ...
-
-
-class SepaRail:
+class SepaRail(Rail):
     """SEPA credit transfer: pain.001 in, pain.002 and camt.054 out."""
 
     name: ClassVar[str] = "sepa"
@@ -76,8 +25,10 @@ class SepaRail:
     banks: ClassVar[tuple[str, ...]] = ("default", "backup")
     duplicate_code: ClassVar[str] = "AM05"
 
-    def read(self, body: bytes, now: datetime) -> Submission:
-        return sepa.read(body, now)
+    instant: ClassVar[bool] = False
+
+    def read(self, request: Incoming, now: datetime) -> Submission:
+        return sepa.read(request.body, now, instant=self.instant)
 
     def magic(self, order: Order) -> Magic | None:
         return magic.for_iban(order.account)
@@ -85,12 +36,14 @@ class SepaRail:
     def answer(
         self, key: str, lines: Sequence[Line], *, report_id: str, now: datetime, today: bool
     ) -> Reply:
-        return _xml(
-            sepa_reports.status_report(key, lines, report_id=report_id, now=now, today=today)
+        return xml_reply(
+            sepa_reports.status_report(
+                key, lines, report_id=report_id, now=now, today=today, instant=self.instant
+            )
         )
 
     def refusal(self, key: str, *, code: str, detail: str, report_id: str, now: datetime) -> Reply:
-        return _xml(
+        return xml_reply(
             sepa_reports.group_refusal(key, code=code, detail=detail, report_id=report_id, now=now)
         )
 
@@ -104,7 +57,7 @@ class SepaRail:
         self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
     ) -> Document:
         content = sepa_reports.notification(
-            payments, report_id=_camt_id(number, now), now=now, value_date=day, returned=False
+            payments, report_id=camt_id(number, now), now=now, value_date=day, returned=False
         )
         return Document.of(sepa_reports.CAMT_054, content)
 
@@ -112,7 +65,7 @@ class SepaRail:
         self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
     ) -> Document:
         content = sepa_reports.notification(
-            payments, report_id=_camt_id(number, now), now=now, value_date=day, returned=True
+            payments, report_id=camt_id(number, now), now=now, value_date=day, returned=True
         )
         return Document.of(sepa_reports.CAMT_054, content)
 
@@ -120,11 +73,24 @@ class SepaRail:
         self, key: str, lines: Sequence[Line], *, number: int, now: datetime
     ) -> Document:
         report_id = f"LATE-{now:%Y%m%d}-{number:08d}"
-        content = sepa_reports.status_report(key, lines, report_id=report_id, now=now, today=True)
+        content = sepa_reports.status_report(
+            key, lines, report_id=report_id, now=now, today=True, instant=self.instant
+        )
         return Document.of(sepa_reports.PAIN_002, content)
 
 
-class AchRail:
+class SepaInstantRail(SepaRail):
+    """SEPA instant credit transfer: the same messages; settled before the answer is given."""
+
+    name: ClassVar[str] = "sepa_instant"
+    banks: ClassVar[tuple[str, ...]] = ("default",)
+    instant: ClassVar[bool] = True
+
+    def settles_at(self, accepted_at: datetime, wanted_on: date) -> datetime:
+        return accepted_at
+
+
+class AchRail(Rail):
     """ACH credits: NACHA files in, JSON acknowledgements and NACHA return files out."""
 
     name: ClassVar[str] = "ach"
@@ -132,8 +98,8 @@ class AchRail:
     banks: ClassVar[tuple[str, ...]] = ("default",)
     duplicate_code: ClassVar[str] = "DUPLICATE_FILE"
 
-    def read(self, body: bytes, now: datetime) -> Submission:
-        return ach.read(body, now)
+    def read(self, request: Incoming, now: datetime) -> Submission:
+        return ach.read(request.body, now)
 
     def magic(self, order: Order) -> Magic | None:
         return magic.for_us_account(order.details["rdfi"], order.account)
@@ -169,17 +135,14 @@ class AchRail:
         return Document.of("ach.ack", ach_reports.acknowledgement(key, lines, today=True))
 
 
-def _camt_id(number: int, now: datetime) -> str:
-    """At most 35 characters with the account's number behind it."""
-    return f"CAMT-{now:%Y%m%d}-{number:08d}"
-
-
-def _xml(body: bytes) -> Reply:
-    return Reply(status=200, content_type="application/xml", body=body)
-
-
 def _json(body: bytes) -> Reply:
     return Reply(status=200, content_type="application/json", body=body)
 
 
-RAILS: dict[str, Rail] = {rail.name: rail for rail in (SepaRail(), AchRail())}
+RAILS: tuple[Rail, ...] = (SepaRail(), SepaInstantRail(), AchRail())
+_BY_BANK: dict[str, Rail] = {f"{rail.name}/{bank}": rail for rail in RAILS for bank in rail.banks}
+
+
+def rail_of(bank: str) -> Rail | None:
+    """The rail of a bank such as "sepa/default", or None when there is no such bank."""
+    return _BY_BANK.get(bank)

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 NEW_YORK = ZoneInfo("America/New_York")
+LONDON = ZoneInfo("Europe/London")
 TARGET = "XECB"
 FEDERAL_RESERVE = "XFED"
 
@@ -130,6 +131,16 @@ def ach_return(settled_at: datetime) -> datetime:
     return _moment(next_banking_day(FEDERAL_RESERVE, settled_on), ACH_SETTLES_AT, NEW_YORK)
 
 
+_HOMES: dict[str, ZoneInfo] = {
+    "ach": NEW_YORK,
+    "wire": NEW_YORK,
+    "rtp": NEW_YORK,
+    "sepa": BRUSSELS,
+    "sepa_instant": BRUSSELS,
+    "faster_payments": LONDON,
+}
+
+
 def value_date(rail: str, moment: datetime) -> date:
     """The day of a moment where the scheme lives."""
-    return moment.astimezone(NEW_YORK if rail == "ach" else BRUSSELS).date()
+    return moment.astimezone(_HOMES.get(rail, UTC)).date()

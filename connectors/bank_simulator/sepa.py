@@ -16,7 +16,14 @@ from decimal import Decimal
 from lxml import etree
 
 from connectors.bank_simulator import sepa_rules
-from connectors.bank_simulator.payments import Order, Submission, UnreadableSubmission, as_uuid
+from connectors.bank_simulator.payments import Order, Submission, as_uuid
+from connectors.bank_simulator.strict_xml import (
+    GroupRefused,
+    Shape,
+    check_structure,
+    localise,
+    parse,
+)
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 MAX_TRANSACTIONS = 100_000
@@ -79,37 +86,34 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "PmtId": ("EndToEndId",),
     "Amt": ("InstdAmt",),
 }
-_REPEATABLE = frozenset({"PmtInf", "CdtTrfTxInf", "AdrLine", "Ustrd", "Strd", "SvcLvl"})
-_IDENTIFIERS = frozenset({"MsgId", "PmtInfId", "InstrId", "EndToEndId"})
-_LOOKED_INTO = _IDENTIFIERS.union(_CHILDREN)
+_SHAPE = Shape(
+    children=_CHILDREN,
+    required=_REQUIRED,
+    repeatable=frozenset({"PmtInf", "CdtTrfTxInf", "AdrLine", "Ustrd", "Strd", "SvcLvl"}),
+    identifiers=frozenset({"MsgId", "PmtInfId", "InstrId", "EndToEndId"}),
+)
 _DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,17})?\Z")
 _AMOUNT = re.compile(r"[0-9]{1,13}(\.[0-9]{1,5})?\Z")  # 18 digits, 5 of them decimals at most.
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 
-class GroupRefused(Exception):
-    """The message is refused as a whole."""
+def read(body: bytes, now: datetime, *, instant: bool = False) -> Submission:
+    """A message, each payment with the first rule it breaks. Not XML: UnreadableSubmission.
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-
-def read(body: bytes, now: datetime) -> Submission:
-    """A message, each payment with the first rule it breaks. Not XML: UnreadableSubmission."""
-    root = _parse(body)
+    `instant` is the door for SEPA Instant Credit Transfer: local instrument INST, executed today.
+    """
+    root = parse(body)
     digest = hashlib.sha256(body).hexdigest()
     key = ""
     try:
-        nodes = _localise(root)
+        nodes = localise(root, NAMESPACE)
         key = _message_id(root)
-        _check_structure(root)
+        check_structure(root, _SHAPE)
         _check_totals(root)
         orders = [
             order
             for payment_information in root.iterfind("CstmrCdtTrfInitn/PmtInf")
-            for order in _orders(payment_information, now)
+            for order in _orders(payment_information, now, instant=instant)
         ]
         _check_unique([order.reference for order in orders])
         nodes.clear()
@@ -118,71 +122,10 @@ def read(body: bytes, now: datetime) -> Submission:
     return Submission(key=key, digest=digest, orders=orders)
 
 
-def _parse(body: bytes) -> etree._Element:
-    """XML without entities, network or document type: it may not reach outside itself."""
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
-        raise UnreadableSubmission("a document type is not accepted")
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise UnreadableSubmission(f"not XML: {type(error).__name__}") from None
-    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
-        raise UnreadableSubmission("a document type is not accepted")
-    return root
-
-
-def _localise(root: etree._Element) -> list[etree._Element]:
-    """Strip the namespace, so that paths stay readable; anything outside of it is refused.
-
-    Whoever keeps the nodes that this returns spares lxml making each of them anew at every look.
-    """
-    prefix = f"{{{NAMESPACE}}}"
-    nodes = list(root.iter())
-    for node in nodes:
-        tag = str(node.tag)  # A comment's tag is a function, and no element of ours.
-        if not tag.startswith(prefix):
-            raise GroupRefused("FF01", "not a pain.001.001.09 message")
-        node.tag = tag[len(prefix) :]
-    return nodes
-
-
 def _message_id(root: etree._Element) -> str:
     """The MsgId if an answer can use it; the structure check complains about it otherwise."""
     found = root.findtext("CstmrCdtTrfInitn/GrpHdr/MsgId") or ""
     return found if sepa_rules.is_identifier(found) else ""
-
-
-def _check_structure(node: etree._Element) -> None:
-    """Order, number and presence of children, and the identifiers' form, from this node down."""
-    tag = str(node.tag)
-    allowed = _CHILDREN.get(tag)
-    if tag in _IDENTIFIERS and not sepa_rules.is_identifier(node.text or ""):
-        raise GroupRefused("FF01", f"{tag} must be 1 to 35 characters of the SEPA set")
-    if allowed is None:
-        return
-    reached = -1
-    for child in node:
-        name = str(child.tag)
-        if name not in allowed:
-            raise GroupRefused("FF01", f"{name} is not expected in {tag}")
-        position = allowed.index(name)
-        if position < reached or (position == reached and name not in _REPEATABLE):
-            raise GroupRefused("FF01", f"{name} is not expected at its place in {tag}")
-        reached = position
-        if name in _LOOKED_INTO:
-            _check_structure(child)
-    for name in _REQUIRED.get(tag, ()):
-        if node.find(name) is None:
-            raise GroupRefused("FF01", f"{name} is missing in {tag}")
 
 
 def _check_totals(root: etree._Element) -> None:
@@ -232,10 +175,12 @@ def _amount(node: etree._Element) -> Decimal:
     return Decimal(text)
 
 
-def _orders(payment_information: etree._Element, now: datetime) -> list[Order]:
+def _orders(payment_information: etree._Element, now: datetime, *, instant: bool) -> list[Order]:
     """The payments under one payment information; its mistakes are those of each of them."""
     wanted_on = _execution_date(payment_information)
-    shared_refusal = sepa_rules.check_payment_information(payment_information, wanted_on, now)
+    shared_refusal = sepa_rules.check_payment_information(
+        payment_information, wanted_on, now, instant=instant
+    )
     group = payment_information.findtext("PmtInfId") or ""
     debtor_iban = payment_information.findtext("DbtrAcct/Id/IBAN") or ""
     return [

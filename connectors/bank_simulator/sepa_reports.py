@@ -11,7 +11,7 @@ from datetime import date, datetime
 from itertools import groupby
 from xml.sax.saxutils import escape
 
-from connectors.bank_simulator.payments import Line, Payment, State, money
+from connectors.bank_simulator.payments import Line, Payment, Reply, State, money
 
 PAIN_002 = "pain.002.001.10"
 CAMT_054 = "camt.054.001.08"
@@ -25,12 +25,23 @@ _TODAY = {
 
 
 def status_report(
-    message_id: str, lines: Sequence[Line], *, report_id: str, now: datetime, today: bool
+    message_id: str,
+    lines: Sequence[Line],
+    *,
+    report_id: str,
+    now: datetime,
+    today: bool,
+    instant: bool = False,
 ) -> bytes:
-    """A pain.002 on a whole message: first verdicts, or with `today` present statuses."""
-    told = [(line, _status(line.payment, today=today)) for line in lines]
+    """A pain.002 on a whole message: first verdicts, or with `today` present statuses.
+
+    `instant` payments are settled when they are accepted, and their answer says so.
+    """
+    told = [(line, _status(line.payment, today=today, instant=instant)) for line in lines]
     refused = sum(status == "RJCT" for _, status in told)
     group_status = "ACCP" if not refused else "RJCT" if refused == len(told) else "PART"
+    if all(status == "ACSC" for _, status in told):
+        group_status = "ACSC" if instant else "ACCP"
     groups = "".join(
         f"<OrgnlPmtInfAndSts><OrgnlPmtInfId>{escape(group)}</OrgnlPmtInfId>"
         f"{''.join(_transaction(line, status) for line, status in members)}</OrgnlPmtInfAndSts>"
@@ -61,8 +72,12 @@ def _pain_002(
     return text.encode("utf-8")
 
 
-def _status(payment: Payment, *, today: bool) -> str:
-    return _TODAY[payment.state if today else payment.verdict]
+def _status(payment: Payment, *, today: bool, instant: bool) -> str:
+    state = payment.state if today else payment.verdict
+    if instant and state is State.ACCEPTED:
+        # Without a time of settlement it is not decided yet: a refusal by report will follow.
+        return "ACSC" if payment.settles_at else "ACSP"
+    return _TODAY[state]
 
 
 def _transaction(line: Line, status: str) -> str:
@@ -138,3 +153,13 @@ def _entry(
 
 def _date_time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def camt_id(number: int, now: datetime) -> str:
+    """At most 35 characters with the account's number behind it."""
+    return f"CAMT-{now:%Y%m%d}-{number:08d}"
+
+
+def xml_reply(body: bytes) -> Reply:
+    """An XML answer."""
+    return Reply(status=200, content_type="application/xml", body=body)

@@ -100,18 +100,20 @@ def is_iban(text: str) -> bool:
     return int(digits) % 97 == 1
 
 
-def check_payment_information(node: etree._Element, wanted_on: date | None, now: datetime) -> str:
+def check_payment_information(
+    node: etree._Element, wanted_on: date | None, now: datetime, *, instant: bool
+) -> str:
     """The code of the first rule that a payment information breaks, or an empty text."""
     today = now.astimezone(BRUSSELS).date()
     if [level.text for level in node.iterfind("PmtTpInf/SvcLvl/Cd")] != ["SEPA"]:
         return "FF04"
-    if node.find("PmtTpInf/LclInstrm") is not None:
-        return "FF05"  # This door is for plain credit transfers; instant ones have their own.
+    if node.findtext("PmtTpInf/LclInstrm/Cd") != ("INST" if instant else None):
+        return "FF05"  # Plain and instant credit transfers each have a door of their own.
     if node.findtext("ChrgBr") not in (None, "SLEV"):
         return "BE19"
     if wanted_on is None or wanted_on < today - timedelta(days=MAX_DAYS_LATE):
         return "DT01"
-    if wanted_on > today + timedelta(days=MAX_DAYS_AHEAD):
+    if wanted_on > today + timedelta(days=1 if instant else MAX_DAYS_AHEAD):
         return "DT01"
     if not is_iban(node.findtext("DbtrAcct/Id/IBAN") or ""):
         return "AC02"

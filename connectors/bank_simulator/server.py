@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hmac
-import json
 import logging
 import select
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -25,7 +23,8 @@ from connectors.bank_simulator.control import Control
 from connectors.bank_simulator.desk import Desk
 from connectors.bank_simulator.faults import Fault
 from connectors.bank_simulator.payments import Reply, UnreadableSubmission
-from connectors.bank_simulator.rails import RAILS, Rail
+from connectors.bank_simulator.rail import Incoming, Rail, json_reply
+from connectors.bank_simulator.rails import rail_of
 
 log = logging.getLogger("bank_simulator")
 
@@ -43,16 +42,6 @@ class Hangup(Exception):
     """The connection ends here without an answer."""
 
 
-def json_reply(status: int, content: object, **headers: str) -> Reply:
-    """A JSON answer; header names are given with underscores."""
-    return Reply(
-        status=status,
-        content_type="application/json",
-        body=json.dumps(content).encode(),
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
-    )
-
-
 class BankServer(ThreadingHTTPServer):
     """The listening socket, what it serves, and how it goes down."""
 
@@ -64,7 +53,7 @@ class BankServer(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], *, desk: Desk, api_key: str) -> None:
         self.desk = desk
         self.control = Control(desk)
-        self.authorization = f"Bearer {api_key}".encode()
+        self.api_key = api_key
         self.stopping = threading.Event()
         self.running = 0
         self._running_lock = threading.Lock()
@@ -170,27 +159,36 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def _bank_reply(self, parts: list[str], query: dict[str, str], body: bytes) -> Reply:
-        rail = RAILS.get(parts[0])
-        if rail is None or len(parts) < 3 or parts[1] not in rail.banks:
+        bank = "/".join(parts[:2])
+        rail = rail_of(bank)
+        if rail is None or len(parts) < 3:
             return json_reply(404, {"code": "NOT_FOUND"})
-        given = self.headers.get("Authorization", "").encode("utf-8", "replace")
-        if not hmac.compare_digest(given, self.server.authorization):
+        request = Incoming(
+            method=self.command,
+            path="/".join(parts[2:]),
+            query=query,
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=body,
+            api_key=self.server.api_key,
+        )
+        return rail.side_door(request) or self._at_the_door(bank, rail, request)
+
+    def _at_the_door(self, bank: str, rail: Rail, request: Incoming) -> Reply:
+        if not rail.admits(request):
             return json_reply(401, {"code": "UNAUTHORIZED"})
-        bank = f"{parts[0]}/{parts[1]}"
-        match (self.command, parts[2:]):
-            case ("POST", [resource]) if resource == rail.resource:
-                return self._submit(bank, rail, body)
-            case ("GET", [resource, key]) if resource == rail.resource:
-                return self.server.desk.inquire(bank, rail, key) or json_reply(
-                    404, {"code": "NOT_FOUND"}
-                )
-            case ("GET", ["reports"]):
-                return self._reports(bank, rail, query)
-            case ("GET", ["health"]):
+        key = rail.asked_for(request)
+        if key is not None:
+            return self.server.desk.inquire(bank, rail, key) or rail.unknown()
+        match (request.method, request.path):
+            case ("POST", rail.resource):
+                return self._submit(bank, rail, request)
+            case ("GET", "reports"):
+                return self._reports(bank, rail, request.query)
+            case ("GET", "health"):
                 return json_reply(200, {"status": "ok"})
         return json_reply(404, {"code": "NOT_FOUND"})
 
-    def _submit(self, bank: str, rail: Rail, body: bytes) -> Reply:
+    def _submit(self, bank: str, rail: Rail, request: Incoming) -> Reply:
         """Take a submission; faults have their way with it before and after the booking."""
         desk, faults = self.server.desk, self.server.desk.faults
         busy = faults.take("busy", rail.name)
@@ -200,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
         if late:
             self._wait(late.seconds)
         try:
-            submission = rail.read(body, desk.book.clock.forgiving_now())
+            submission = rail.read(request, desk.book.clock.forgiving_now())
         except UnreadableSubmission as unreadable:
             return json_reply(400, {"code": "BAD_REQUEST", "detail": str(unreadable)})
         receipt = desk.receive(bank, rail, submission)
@@ -238,7 +236,7 @@ class Handler(BaseHTTPRequestHandler):
         readable, _, _ = select.select([self.connection], [], [], 0)
         return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
-    def _reports(self, bank: str, rail: Rail, query: dict[str, str]) -> Reply:
+    def _reports(self, bank: str, rail: Rail, query: Mapping[str, str]) -> Reply:
         """A page of the feed, no larger than a client can be asked to read at once."""
         after, limit = query.get("after", "0"), query.get("limit", "100")
         if not (

@@ -50,6 +50,7 @@ class PaymentInformation:
 
     payment_information_id: str
     execution_date: date
+    execution_moment: datetime | None = None  # Of instant payments: aware UTC, to the second.
     debtor_name: str
     debtor_iban: str = field(repr=False)
     debtor_bic: str
@@ -75,7 +76,7 @@ def write_pain001(message: CreditTransferInitiation) -> bytes:
     transfers = [transfer for payment in message.payments for transfer in payment.transfers]
     header = _add(initiation, "GrpHdr")
     _add(header, "MsgId", message.message_id)
-    _add(header, "CreDtTm", message.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    _add(header, "CreDtTm", _moment(message.created_at))
     _add_totals(header, transfers)
     _add(_add(header, "InitgPty"), "Nm", message.initiating_party)
     for payment in message.payments:
@@ -93,7 +94,11 @@ def _write_payment(parent: Element, payment: PaymentInformation) -> None:
     _add(_add(kind, "SvcLvl"), "Cd", payment.service_level)
     if payment.local_instrument:
         _add(_add(kind, "LclInstrm"), "Cd", payment.local_instrument)
-    _add(_add(block, "ReqdExctnDt"), "Dt", payment.execution_date.isoformat())
+    wanted = _add(block, "ReqdExctnDt")
+    if payment.execution_moment is None:
+        _add(wanted, "Dt", payment.execution_date.isoformat())
+    else:
+        _add(wanted, "DtTm", _moment(payment.execution_moment))
     _add(_add(block, "Dbtr"), "Nm", payment.debtor_name)
     _add(_add(_add(block, "DbtrAcct"), "Id"), "IBAN", payment.debtor_iban)
     _add(_add(_add(block, "DbtrAgt"), "FinInstnId"), "BICFI", payment.debtor_bic)
@@ -129,6 +134,10 @@ def _add_totals(parent: Element, transfers: Sequence[CreditTransfer]) -> None:
     _add(parent, "CtrlSum", _amount(_total(transfers)))
 
 
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _amount(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
@@ -160,13 +169,15 @@ def read_pain001(body: bytes) -> CreditTransferInitiation:
 
 
 def _read_payment(block: Element) -> PaymentInformation:
-    day = text_at(block, "ReqdExctnDt/Dt") or text_at(block, "ReqdExctnDt/DtTm")
+    moment = text_at(block, "ReqdExctnDt/DtTm")
+    day = text_at(block, "ReqdExctnDt/Dt") or moment
     transfers = tuple(_read_transfer(transfer) for transfer in block.findall("CdtTrfTxInf"))
     _check_totals(block, transfers, "PmtInf")
     agent = block.find("DbtrAgt/FinInstnId")
     return PaymentInformation(
         payment_information_id=need_text(block, "PmtInfId", _NAME),
         execution_date=parse_date(day or text_at(block, "ReqdExctnDt"), f"{_NAME} ReqdExctnDt"),
+        execution_moment=parse_moment(moment, f"{_NAME} ReqdExctnDt") if moment else None,
         debtor_name=text_at(block, "Dbtr/Nm"),
         debtor_iban=text_at(block, "DbtrAcct/Id/IBAN"),
         debtor_bic=text_at(agent, "BICFI") or text_at(agent, "BIC"),

@@ -1,8 +1,11 @@
-"""SEPA Credit Transfer through a bank: pain.001 out, pain.002 and camt.054 back.
+"""SEPA Credit Transfer and SEPA Instant through a bank: pain.001 out, pain.002 and camt.054 back.
 
-Sources: EPC125-05 (rulebook), EPC132-08 (customer-to-bank guidelines), the bank's own HTTP
-interface. A MsgId sent again with the same bytes is answered as the first time, and so is an
-EndToEndId inside another message; we claim that for 30 days, after which banks no longer look.
+Sources: EPC125-05 and EPC004-16 (rulebooks), EPC132-08 and EPC122-16 (customer-to-bank guidelines),
+the bank's own HTTP interface. A MsgId sent again with the same bytes is answered as the first time,
+and so is an EndToEndId inside another message; we claim that for 30 days, after which banks no
+longer look. An instant payment carries the local instrument INST and a moment instead of a day; its
+bank answers within the scheme's ten seconds with what became of it, and a missing answer is asked
+about, never taken for a refusal.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, timedelta
 from itertools import groupby
 from typing import ClassVar
@@ -47,7 +51,7 @@ from connectors.rails.bank_api import BankApi
 from connectors.rails.checks import check_account, option, sort_out
 from connectors.rails.sepa_reports import answer_to_outcome, read_report
 from connectors.schemes.limits import current_limits
-from connectors.schemes.reasons import ISO_SCT
+from connectors.schemes.reasons import ISO_SCT, ISO_SCT_INST, ReasonTable
 
 _ORDERS = "/payment-orders"
 _REFERENCE = re.compile(r"[A-Za-z0-9]{1,35}", re.ASCII)
@@ -69,28 +73,40 @@ _CAPABILITIES = Capabilities(
     refuses_before_booking=frozenset({429, 503}),
     calendar=_LIMITS.calendar,
 )
+_INSTANT_LIMITS = current_limits("sepa_instant")
+_INSTANT_CAPABILITIES = replace(
+    _CAPABILITIES,
+    rail="sepa_instant",
+    max_amount=_INSTANT_LIMITS.max_amount,
+    max_instructions=100,  # Each of them is answered for within the same ten seconds.
+    calendar=_INSTANT_LIMITS.calendar,
+    time_zone="Europe/Brussels",
+)
 
 
 class SepaConnector:
     """One bank on SEPA. Options: bank, debtor_name, debtor_iban, debtor_bic; credential api_key."""
 
     driver: ClassVar[str] = "sepa"
+    _can: ClassVar[Capabilities] = _CAPABILITIES
+    _reasons: ClassVar[ReasonTable] = ISO_SCT
+    _local_instrument: ClassVar[str] = ""
 
     def __init__(self, config: ConnectorConfig) -> None:
         self._config = config
         self._api = BankApi(
             config,
-            rail="sepa",
-            refuses_before_booking=_CAPABILITIES.refuses_before_booking,
+            rail=self._can.rail,
+            refuses_before_booking=self._can.refuses_before_booking,
         )
 
     def capabilities(self) -> Capabilities:
         """What SEPA carries: EUR to IBANs of the SEPA zone, 0.01 to 999,999,999.99."""
-        return _CAPABILITIES
+        return self._can
 
     def check_beneficiary(self, account: AccountDetails) -> list[FieldError]:
         """Check the IBAN, its BIC, the name and that the country belongs to the SEPA zone."""
-        errors = check_account(account, _CAPABILITIES)
+        errors = check_account(account, self._can)
         iban = parse_iban(account.details.get("iban", "")) if not errors else None
         if iban is not None and not iban.in_sepa_zone:
             detail = "this country is not in the SEPA zone"
@@ -104,7 +120,7 @@ class SepaConnector:
         list is too long or repeats a payout or a reference.
         """
         good, errors = sort_out(
-            instructions, _CAPABILITIES, reference=_REFERENCE, check=self.check_beneficiary
+            instructions, self._can, reference=_REFERENCE, check=self.check_beneficiary
         )
         message = self._build(good, numbers)
         return Prepared(
@@ -137,8 +153,8 @@ class SepaConnector:
         return read_report(document)
 
     def reaction(self, code: str) -> Reaction:
-        """What a reason code of SEPA Credit Transfer leads to."""
-        return ISO_SCT.reaction(code)
+        """What a reason code of this scheme leads to."""
+        return self._reasons.reaction(code)
 
     def check_health(self) -> Health:
         """Ask the bank's health endpoint."""
@@ -160,18 +176,21 @@ class SepaConnector:
         message_id = self._message_id(instructions, numbers)
         ordered = sorted(instructions, key=lambda instruction: instruction.execution_date)
         blocks = groupby(ordered, key=lambda instruction: instruction.execution_date)
+        created_at = numbers.created_at.astimezone(UTC).replace(microsecond=0)
         return CreditTransferInitiation(
             message_id=message_id,
-            created_at=numbers.created_at.astimezone(UTC).replace(microsecond=0),
+            created_at=created_at,
             initiating_party=name,
             payments=tuple(
                 PaymentInformation(
                     payment_information_id=f"{message_id}-{number}",
                     execution_date=day,
+                    execution_moment=created_at if self._local_instrument else None,
                     debtor_name=name,
                     debtor_iban=str(iban),
                     debtor_bic=str(bic),
                     service_level="SEPA",
+                    local_instrument=self._local_instrument,
                     transfers=tuple(_transfer(instruction) for instruction in block),
                 )
                 for number, (day, block) in enumerate(blocks, start=1)
@@ -186,6 +205,15 @@ class SepaConnector:
             digest.update(f"\n{instruction.reference} {instruction.payout_id}".encode())
         day = numbers.created_at.astimezone(UTC).strftime("%Y%m%d")
         return f"{day}{numbers.file_number:06d}{digest.hexdigest()[:14].upper()}"
+
+
+class SepaInstantConnector(SepaConnector):
+    """One bank on SEPA Instant: the same messages and options, at any hour, answered in seconds."""
+
+    driver: ClassVar[str] = "sepa_instant"
+    _can: ClassVar[Capabilities] = _INSTANT_CAPABILITIES
+    _reasons: ClassVar[ReasonTable] = ISO_SCT_INST
+    _local_instrument: ClassVar[str] = "INST"
 
 
 def _transfer(instruction: PayoutInstruction) -> CreditTransfer:

@@ -75,6 +75,23 @@ ISO_SCT = ReasonTable(
     ),
 )
 
+# The beneficiary's bank could not be reached in time (AB05-AB10) or does not take part: another rail
+# may carry the payment, the same one will refuse it again. All of them say that no money moved.
+ISO_SCT_INST = ReasonTable(
+    scheme="sepa_instant",
+    source="ISO 20022 ExternalStatusReason1Code; EPC004-16 and EPC059-18 (reason codes of SCT Inst)",
+    effective_from=date(2025, 10, 5),
+    reactions={
+        **ISO_SCT.reactions,
+        **_table(
+            retry_other_rail=(
+                "AB05 AB06 AB07 AB08 AB09 AB10 AG03 AG11 AM02 AM13 AM14 AM21 AM23 CNOR MS03 RC07"
+            ),
+            retry="AB01 AB02 AB03 AB04 AG10 ED05 ED06 NOAS TM01 AM04 AG07 DT01",
+        ),
+    },
+)
+
 ACH = ReasonTable(
     scheme="ach",
     source="NACHA Operating Rules 2026, appendix four, for credit entries",

@@ -1,0 +1,119 @@
+"""What the desk asks of a rail: how it reads, answers, settles and reports.
+
+The desk and the book know payments; everything that differs from rail to rail is behind `Rail`. A
+new rail is one class that derives from it and a line in `rails`.
+"""
+
+from __future__ import annotations
+
+import abc
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import ClassVar
+
+from connectors.bank_simulator.magic import Magic
+from connectors.bank_simulator.payments import Document, Line, Order, Payment, Reply, Submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A request at a bank's door. `path` is what follows the bank's name; header names are lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    api_key: str = field(repr=False)  # What the bank has agreed with its one customer.
+
+
+class Rail(abc.ABC):
+    """One rail at one or several banks. `report_id` is unique for a bank; `now` is the scheme's."""
+
+    name: ClassVar[str]
+    resource: ClassVar[str]  # The path that takes submissions.
+    banks: ClassVar[tuple[str, ...]]
+    duplicate_code: ClassVar[str]  # For a key that was used before with other content.
+    remembers: ClassVar[bool] = True  # False: there is no protection against a repetition.
+    decides_later: ClassVar[bool] = False  # A refusal is told by report, not by the answer.
+
+    @abc.abstractmethod
+    def read(self, request: Incoming, now: datetime) -> Submission:
+        """Parse and check; raises UnreadableSubmission for what is not in the format at all."""
+
+    @abc.abstractmethod
+    def magic(self, order: Order) -> Magic | None:
+        """The fixed outcome of the order's account, if it has one."""
+
+    @abc.abstractmethod
+    def answer(
+        self, key: str, lines: Sequence[Line], *, report_id: str, now: datetime, today: bool
+    ) -> Reply:
+        """The acknowledgement of a submission: as first decided, or with today's statuses."""
+
+    @abc.abstractmethod
+    def refusal(self, key: str, *, code: str, detail: str, report_id: str, now: datetime) -> Reply:
+        """The refusal of a submission as a whole."""
+
+    @abc.abstractmethod
+    def settles_at(self, accepted_at: datetime, wanted_on: date) -> datetime:
+        """When an accepted payment settles."""
+
+    @abc.abstractmethod
+    def returns_at(self, settled_at: datetime) -> datetime:
+        """When a settled payment comes back, if it does."""
+
+    @abc.abstractmethod
+    def settlement(
+        self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
+    ) -> Document:
+        """The report of what settled on a day."""
+
+    @abc.abstractmethod
+    def returned(
+        self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
+    ) -> Document:
+        """The report of what came back on a day."""
+
+    @abc.abstractmethod
+    def late_refusal(
+        self, key: str, lines: Sequence[Line], *, number: int, now: datetime
+    ) -> Document:
+        """The report that some of a message's payments were refused after all."""
+
+    def admits(self, request: Incoming) -> bool:
+        """Whether the caller has proved who it is."""
+        given = request.headers.get("authorization", "").encode("utf-8", "replace")
+        return hmac.compare_digest(given, f"Bearer {request.api_key}".encode())
+
+    def side_door(self, request: Incoming) -> Reply | None:
+        """The answer to what is neither an order nor a question, such as the wish for a token."""
+        return None
+
+    def asked_for(self, request: Incoming) -> str | None:
+        """Which message a request asks for, or None when it asks for none."""
+        prefix = self.resource + "/"
+        key = request.path.removeprefix(prefix)
+        asks = request.method == "GET" and request.path.startswith(prefix) and "/" not in key
+        return key if asks and key else None
+
+    def repeat(self, first: Reply) -> Reply:
+        """What the same message hears when it comes again."""
+        return first
+
+    def unknown(self) -> Reply:
+        """What a question for a message hears that was never received."""
+        return json_reply(404, {"code": "NOT_FOUND"})
+
+
+def json_reply(status: int, content: object, **headers: str) -> Reply:
+    """A JSON answer; header names are given with underscores."""
+    return Reply(
+        status=status,
+        content_type="application/json",
+        body=json.dumps(content).encode(),
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )

@@ -1,0 +1,91 @@
+"""Every rail through the real engine and the real bank simulator: paid, refused, and told exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from payouts import banks
+from payouts.models import Payout
+from tests.world import World
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rail:
+    """How a rail is reached, and accounts at it whose outcome is fixed."""
+
+    method: str
+    connector: str
+    good: dict[str, str]
+    refused: dict[str, str]
+    code: str
+    amount: str = "100.00"
+
+
+def us(number: str) -> dict[str, str]:
+    return {"routing_number": "021000021", "account_number": number, "account_type": "checking"}
+
+
+RAILS = {
+    "sepa_instant": Rail(
+        method="instant_transfer",
+        connector="default:sepa_instant",
+        good={"iban": "DE89370400440532013000"},
+        refused={"iban": "DE08370400440000000401"},
+        code="AC04",
+    ),
+}
+every_rail = pytest.mark.parametrize("name", RAILS)
+
+
+def pay(world: World, name: str, details: dict[str, str], **changes: Any) -> Payout:
+    rail = RAILS[name]
+    world.pay_to("whom", **details)
+    payout = world.create("whom", rail.amount, payout_method=rail.method, **changes)
+    assert banks.line(payout.bank_connector_id).key == rail.connector
+    return payout
+
+
+def booked(world: World, payout: Payout) -> list[tuple[str, str]]:
+    return [(row["reference"], row["state"]) for row in world.bank.records(payout.id)]
+
+
+@every_rail
+def test_a_payout_is_booked_once_and_settles(sandbox: World, name: str) -> None:
+    payout = sandbox.settle(pay(sandbox, name, RAILS[name].good))
+    (attempt,) = sandbox.attempts(payout)
+    (row,) = sandbox.bank.records(payout.id)
+    assert (row["rail"], row["reference"], row["state"]) == (
+        payout.rail,
+        attempt.reference,
+        "booked",
+    )
+    assert (row["amount"], row["currency"]) == (RAILS[name].amount, payout.currency)
+    assert sandbox.balance(payout.currency)[1] == 0
+
+
+@every_rail
+def test_a_refused_payout_gives_the_money_back(sandbox: World, name: str) -> None:
+    payout = pay(sandbox, name, RAILS[name].refused)
+    before = sandbox.balance(payout.currency)
+    payout = sandbox.reach(payout, "rejected")
+    assert payout.last_error_code == RAILS[name].code
+    assert [state for _, state in booked(sandbox, payout)] == ["rejected"]
+    assert sandbox.balance(payout.currency) == (before[0] + payout.amount, 0)
+
+
+@every_rail
+def test_an_answer_that_is_lost_after_the_booking_leads_to_one_booking(
+    sandbox: World, name: str
+) -> None:
+    sandbox.bank.fault("cut", rail=name, count=1)
+    payout = pay(sandbox, name, RAILS[name].good)
+    sandbox.work()
+    payout = sandbox.settle(payout)
+    (attempt,) = sandbox.attempts(payout)
+    assert booked(sandbox, payout) == [(attempt.reference, "booked")]
+    assert sandbox.bank.faults()[0]["hits"] == 1
