@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -42,7 +42,7 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
-from payouts import bankstate, breaker, clock, crypto, sla
+from payouts import bankstate, breaker, clock, crypto, metrics, sla
 from payouts.bankstate import (
     BankHealth,
     MaySend,
@@ -116,7 +116,7 @@ class BankLine:
             self.sealed_credentials, table="bank_connectors", column="credentials", row=self.id
         )
         of_rail = settings.BANK_URLS.get(self.rail, settings.BANK_URL)
-        return registry.build(
+        built = registry.build(
             self.driver,
             ConnectorConfig(
                 name=self.name,
@@ -127,6 +127,7 @@ class BankLine:
                 credentials=json.loads(secret),
             ),
         )
+        return cast(Connector, metrics.Metered(built, name=self.name, rail=self.rail))
 
     @cached_property
     def capabilities(self) -> Capabilities:

@@ -26,6 +26,7 @@ from payouts import (
     doorbell,
     evidence,
     funds,
+    metrics,
     outcomes,
     states,
 )
@@ -61,6 +62,7 @@ def dispatch_due() -> int:
             Exception
         ) as error:  # One bank that cannot be used must not keep others from being told.
             log.exception("%s cannot be told", bank.key)
+            metrics.worker_failed("dispatch")
             banks.note_broken(bank.id, type(error).__name__)
     return told
 
@@ -248,6 +250,7 @@ def prepare(bank: BankLine, claim: Claim) -> bool:
         prepared = _build(bank, members)
     except Exception as error:  # noqa: BLE001  (whatever a codec does, nothing was sent: say so and go on)
         log.exception("transmission %s could not be prepared", claim.transmission_id)
+        metrics.worker_failed("dispatch")
         code = getattr(error, "code", "prepare_failed")
         _give_back(bank, claim.transmission_id, members, code=code, detail=type(error).__name__)
         return False

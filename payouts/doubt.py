@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from payouts import banks, clock, dispatch, doorbell, evidence, outcomes, states
+from payouts import banks, clock, dispatch, doorbell, evidence, metrics, outcomes, states
 from payouts.audit import engine
 from payouts.backoff import inquiry_delay_s
 from payouts.banks import BankLine, MaySend, Outcome, OutcomeKind
@@ -69,6 +69,7 @@ def _recover_next() -> bool:
             raise
         except Exception:  # One that cannot be recovered must not keep all others from it.
             log.exception("transmission %s cannot be recovered yet", transmission_id)
+            metrics.worker_failed("resolve")
             with connection.cursor() as cursor:
                 cursor.execute(
                     "UPDATE bank_transmissions SET lease_until = clock_timestamp() + interval '1 min'"
@@ -125,6 +126,7 @@ def resolve_in_doubt() -> int:
             raise
         except Exception:  # An answer that breaks us must not keep the horizon from being reached.
             log.exception("transmission %s could not be resolved", question.transmission_id)
+            metrics.worker_failed("resolve")
             _give_up_waiting(question)
     return asked
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from payouts import banks, breaker, crypto, evidence, outcomes
+from payouts import banks, breaker, crypto, evidence, metrics, outcomes
 from payouts.audit import engine
 from payouts.banks import BankLine, InboundDocument, StatusEvent, UnreadableDocument
 from payouts.evidence import Statement
@@ -29,6 +29,7 @@ def poll_reports() -> int:
             raise
         except Exception as error:  # One bank that cannot be asked must not silence the others.
             log.exception("%s cannot be asked", bank.key)
+            metrics.worker_failed("reports")
             banks.note_broken(bank.id, type(error).__name__)
     read_waiting()
     return fresh
@@ -115,6 +116,7 @@ def _read_next() -> bool:
             raise  # The database is away: nothing is wrong with the document.
         except Exception as broken:  # One document that breaks the reader must not stop all others.
             log.exception("reading document %s broke", document_id)
+            metrics.worker_failed("reports")
             error, count = f"reader_broke: {type(broken).__name__}", 0
         with connection.cursor() as cursor:
             cursor.execute(

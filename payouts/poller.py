@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import Error, connection
 
-from payouts import alerts, banks, clock, dispatch, doorbell, doubt, inbound, lifecycle
+from payouts import (
+    alerts,
+    banks,
+    clock,
+    dispatch,
+    doorbell,
+    doubt,
+    inbound,
+    lifecycle,
+    measures,
+    metrics,
+)
 
 log = logging.getLogger(__name__)
 TICK_S = 0.2
@@ -40,6 +51,7 @@ def duties() -> list[Duty]:
         Duty("resolve", min(poll_s, settings.INQUIRY_FIRST_S), _resolve),
         Duty("reports", settings.REPORT_POLL_S, _reports),
         Duty("health", settings.HEALTH_CHECK_S, _health),
+        Duty("measures", 5.0, _measure),
     ]
     if settings.WORKER_ENABLE_SLA_MONITORING:
         found.append(Duty("promises", INSTANT_PROMISES_S, alerts.sweep_instant_promises))
@@ -62,9 +74,11 @@ def _do(duty: Duty) -> None:
     try:
         duty.act()
     except Error as error:
+        metrics.worker_failed("poller")
         log.warning("%s: the database does not answer (%s)", duty.name, type(error).__name__)
         connection.close()
     except Exception:
+        metrics.worker_failed("poller")
         log.exception("%s failed", duty.name)
     duty.next_at = time.monotonic() + duty.interval_s
 
@@ -97,6 +111,12 @@ def _ring_or(queue: str, act: Callable[[], object]) -> None:
     """Ring; when nobody can hear it, do it here."""
     if not doorbell.ring_now(queue):
         act()
+
+
+def _measure() -> None:
+    """Keep what a scrape must add up short, and the series of every bank in existence."""
+    metrics.start_at_zero(measures.connector_names())
+    measures.fold()
 
 
 def _exists(sql: str) -> bool:

@@ -9,10 +9,10 @@ import os
 from typing import Any
 
 from celery import current_app, shared_task
-from celery.signals import worker_ready
+from celery.signals import task_failure, worker_ready
 from django.conf import settings
 
-from payouts import alerts, banks, dispatch, doorbell, doubt, inbound, lifecycle
+from payouts import alerts, banks, dispatch, doorbell, doubt, inbound, lifecycle, metrics
 
 QUEUES = {
     "dispatch": "payouts.tasks.dispatch_due",
@@ -42,6 +42,22 @@ def note_worker(**_: Any) -> None:
     (settings.STATE_DIR / "worker.pid").write_text(str(os.getpid()))
     for queue in QUEUES:
         doorbell.ring_now(queue)
+
+
+JOBS = {
+    "dispatch_due": "dispatch",
+    "resolve_in_doubt": "resolve",
+    "poll_reports": "reports",
+    "expire_payouts": "expire",
+    "sweep_alerts": "alerts",
+    "sweep_sla": "alerts",
+}
+
+
+@task_failure.connect
+def note_failure(sender: Any = None, **_: Any) -> None:
+    """Raised in a worker, or a worker that was lost: counted by whoever noticed."""
+    metrics.worker_failed(JOBS.get(str(getattr(sender, "name", "")).rpartition(".")[2], "other"))
 
 
 @shared_task(name="payouts.tasks.dispatch_due")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,10 @@ class Engine:
         self.fleet = Fleet(state, announce=lambda text: progress.line(f"  ! {text}", "yellow"))
         for left_by_a_killed_one in ("env", "processes.json", "worker.pid"):
             (state / left_by_a_killed_one).unlink(missing_ok=True)
+        # Counters begin with the engine, not with each process: emptied here, and only here.
+        self.counters = state / "metrics"
+        shutil.rmtree(self.counters, ignore_errors=True)
+        self.counters.mkdir()
         self.environment: dict[str, str] = {}
         self.demo: dict[str, Any] = {}
 
@@ -48,7 +53,11 @@ class Engine:
             self.progress.line(f"  ! {note}", "yellow")
         with self.progress.step("servers"):
             self._start_servers()
-        own = {**ports, **embedded.urls(self.servers)}
+        own = {
+            **ports,
+            **embedded.urls(self.servers),
+            "PROMETHEUS_MULTIPROC_DIR": str(self.counters),
+        }
         self.environment = startup.own_environment(self.state, self.secrets, own)
         startup.write_environment(self.state, self.environment)
         self.fleet.start(startup.bank_simulator(self.environment))

@@ -25,6 +25,8 @@ SECRET_KEY = env.text("SECRET_KEY")
 ALLOWED_HOSTS = env.text("ALLOWED_HOSTS", "*" if SANDBOX else "").split(",")
 PORT = env.whole("PORT", 8000)
 
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")  # lets Prometheus read /metrics outside the sandbox
+
 # --- Identity (DESIGN: believed only behind a switch) ----------------------------------------------
 TRUST_GATEWAY_HEADERS = env.flag("TRUST_GATEWAY_HEADERS", default=False)
 GATEWAY_SECRET = env.text("GATEWAY_SECRET", "")

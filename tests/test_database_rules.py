@@ -166,6 +166,10 @@ CASES = [
     Case("payout_sla_rules_weekend", CHECK, "UPDATE payout_sla_rules SET weekend = 'sometimes'"),
     Case("payout_sla_rules_fees", CHECK, "UPDATE payout_sla_rules SET base_fee = -1"),
     Case("sandbox_clock_one_row", CHECK, "INSERT INTO sandbox_clock (id, offset_seconds) VALUES (2, 0)"),
+    Case("metric_cursor_one_row", CHECK,
+         "INSERT INTO metric_cursor (id, audit_id, seen_id, seen_xid) VALUES (2, 0, 0, 0)"),
+    Case("metric_totals_one_each", UNIQUE, "INSERT INTO metric_totals (metric, label, bucket, observations, total)"
+         " VALUES ('m', 'l', 0, 1, 0), ('m', 'l', 0, 1, 0)"),
     Case("idempotency_keys_for_ever", UNIQUE, "INSERT INTO idempotency_keys (tenant_id, route, key, fingerprint)"
          " VALUES (%(tenant)s, 'r', 'k', ''), (%(tenant)s, 'r', 'k', '')"),
     # What is only ever added to, and what is never deleted.

@@ -1,4 +1,4 @@
-"""What machines ask about the engine itself: is it alive, is it ready, how is it doing."""
+"""What machines ask about the engine itself: is it alive, is it ready."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from django.core.cache import cache
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django_prometheus.exports import ExportToDjangoView
+from django.http import HttpRequest, JsonResponse
 from redis.exceptions import RedisError
 
 
@@ -81,11 +80,3 @@ def _simulator() -> str:
             return "ok" if answer.status == 200 else "does not answer"
     except (URLError, OSError):
         return "does not answer"
-
-
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus' view; open in the sandbox only."""
-    if not settings.SANDBOX:
-        return HttpResponse(status=401)
-    exported: HttpResponse = ExportToDjangoView(request)
-    return exported

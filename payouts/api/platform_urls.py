@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from payouts.api import platform
+from payouts.api import platform, scrape
 
 urlpatterns = [
     path("healthz", platform.healthz, name="healthz"),
     path("readyz", platform.readyz, name="readyz"),
-    path("metrics", platform.metrics, name="metrics"),
+    path("metrics", scrape.metrics, name="metrics"),
 ]

@@ -23,6 +23,7 @@ from payouts.models.party import Beneficiary, BeneficiaryAccount, Tenant
 from payouts.models.payout import HoldStatus, Payout, PayoutHold, Priority, Status
 from payouts.models.routing import RoutingCursor, RoutingStatistic
 from payouts.models.sla import PayoutSlaRule, Weekend
+from payouts.models.tally import MetricCursor, MetricTotal
 
 __all__ = [
     "AttemptState",
@@ -36,6 +37,8 @@ __all__ = [
     "BeneficiaryAccount",
     "HoldStatus",
     "IdempotencyKey",
+    "MetricCursor",
+    "MetricTotal",
     "Payout",
     "PayoutAlert",
     "PayoutAttempt",

@@ -221,6 +221,7 @@ class Payout(models.Model):
             ),
             # "Was this account paid?": people hold the last four of an account number.
             models.Index(fields=["beneficiary_account", "-id"], name="payouts_of_account"),
+            models.Index(fields=["rail"], condition=Q(sla_violated=True), name="payouts_late"),
         ]
 
     def __str__(self) -> str:
