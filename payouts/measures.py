@@ -19,7 +19,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from payouts import clock
+from payouts import banks, clock
+from payouts.banks import BankHealth
 from payouts.models import Status
 
 FOLD_ROWS = 50_000
@@ -197,10 +198,6 @@ GROUP BY rail
 """
 VIOLATED = "SELECT rail, count(*) FROM payouts WHERE sla_violated GROUP BY rail"
 ALERTS = "SELECT alert_type, severity, count(*) FROM payout_alerts WHERE NOT resolved GROUP BY 1, 2"
-CONNECTORS = """
-SELECT c.name, c.rail, c.enabled, coalesce(s.healthy, true), coalesce(s.paused, false)
-FROM bank_connectors c LEFT JOIN bank_connector_state s ON s.bank_connector_id = c.id
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +209,7 @@ class Standing:
     late: list[tuple[str, int]]
     violated: list[tuple[str, int]]
     alerts: list[tuple[str, str, int]]
-    connectors: list[tuple[str, str, bool, bool, bool]]
+    connectors: list[BankHealth]
     rails: list[str]
     clock_ahead_s: float
 
@@ -220,7 +217,7 @@ class Standing:
 def standing() -> Standing:
     """Read it all. What is late is late by business time."""
     now = clock.now()
-    connectors = list(_rows(CONNECTORS))
+    connectors = banks.health_report()
     return Standing(
         queues=list(_rows(QUEUES)),
         oldest=list(_rows(OLDEST)),
@@ -228,14 +225,14 @@ def standing() -> Standing:
         violated=list(_rows(VIOLATED)),
         alerts=list(_rows(ALERTS)),
         connectors=connectors,
-        rails=sorted({row[1] for row in connectors}),
+        rails=sorted({bank.rail for bank in connectors}),
         clock_ahead_s=(now - clock.technical_now()).total_seconds(),
     )
 
 
 def connector_names() -> list[tuple[str, str]]:
-    """(name, rail) of every configured bank."""
-    return [(row[0], row[1]) for row in _rows(CONNECTORS)]
+    """(name, rail) of every bank in use."""
+    return [(bank.key.partition(":")[0], bank.rail) for bank in banks.health_report()]
 
 
 def _rows(sql: str, **params: Any) -> Iterator[Any]:

@@ -20,7 +20,7 @@ from typing import Any
 from prometheus_client import Counter, Histogram
 
 CALLS = ("submit", "inquire", "fetch_reports", "check_health")
-JOBS = ("dispatch", "resolve", "reports", "expire", "alerts", "poller", "other")
+JOBS = ("dispatch", "resolve", "reports", "health", "expire", "alerts", "poller", "other")
 LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 REQUESTS = Counter(

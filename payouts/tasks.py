@@ -48,6 +48,7 @@ JOBS = {
     "dispatch_due": "dispatch",
     "resolve_in_doubt": "resolve",
     "poll_reports": "reports",
+    "check_banks": "health",
     "expire_payouts": "expire",
     "sweep_alerts": "alerts",
     "sweep_sla": "alerts",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from django.conf import settings
@@ -27,6 +27,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from payouts import measures
+from payouts.banks import BankHealth
 from payouts.measures import PROCESSING_S, SETTLEMENT_H, Counted, Distribution, Standing
 
 
@@ -182,16 +183,15 @@ def _watch_families(standing: Standing) -> Iterator[Metric]:
         "payouts_open_alerts", "Alerts that nobody has resolved.", ["alert_type", "severity"],
         [([kind, severity], n) for kind, severity, n in standing.alerts],
     )  # fmt: skip
-    labels = ["connector", "rail"]
-    banks = standing.connectors
-    yield _gauge(
-        "connector_up", "Whether a bank was well when last asked.", labels,
-        [([name, rail], healthy and enabled) for name, rail, enabled, healthy, _ in banks],
-    )  # fmt: skip
-    yield _gauge(
-        "connector_paused", "Whether operators have stopped a bank.", labels,
-        [([name, rail], paused) for name, rail, _, _, paused in banks],
-    )  # fmt: skip
+    figures: list[tuple[str, str, Callable[[BankHealth], float]]] = [
+        ("connector_up", "Whether a bank was well when last seen.", lambda b: b.healthy),
+        ("connector_paused", "Whether operators have stopped a bank.", lambda b: b.paused),
+        ("connector_breaker_open", "Whether a bank is left alone.", lambda b: b.breaker == "open"),
+        ("connector_in_flight", "Payouts being told to a bank.", lambda b: b.in_flight),
+    ]
+    for name, says, figure in figures:
+        samples = [([b.key.partition(":")[0], b.rail], figure(b)) for b in standing.connectors]
+        yield _gauge(name, says, ["connector", "rail"], samples)
     yield _gauge(
         "payouts_business_clock_ahead_seconds", "Business time less technical time (sandbox only).", [],
         [([], round(standing.clock_ahead_s, 1))],
