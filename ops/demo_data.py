@@ -13,9 +13,9 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 
-from payouts import banks, beneficiaries, idempotency, lifecycle
+from payouts import banks, beneficiaries, idempotency, lifecycle, schedules
 from payouts.audit import engine
-from payouts.models import Tenant
+from payouts.models import BatchSchedule, Tenant
 
 ACTOR = engine("demo")
 TENANTS = {
@@ -61,6 +61,7 @@ def load() -> dict[str, Any]:
     if not settings.SANDBOX:
         raise RuntimeError("demo data is for the sandbox")
     configure_banks()
+    configure_schedules()
     tenants = {str(tenant_id): load_tenant(tenant_id, name) for tenant_id, name in TENANTS.items()}
     return {"tenants": tenants, "logins": load_logins(settings.DEMO_PASSWORD)}
 
@@ -79,6 +80,20 @@ def configure_banks() -> None:
             preference=preference,
         )
     banks.configure(name="default", rail="ach", driver="ach", config=dict(ACH), credentials=key)
+
+
+def configure_schedules() -> None:
+    """Every afternoon, before the cut-offs of that day; the second merchant once a week. Edits are kept."""
+    second = list(TENANTS)[1]
+    for name, batch_type, cron, tenant_id in (
+        ("daily", "daily_settlements", "30 16 * * *", None),
+        ("weekly", "weekly_settlements", "30 16 * * 5", second),
+    ):
+        if not BatchSchedule.objects.filter(name=name).exists():
+            plan = schedules.Plan(
+                name=name, batch_type=batch_type, cron=cron, time_zone="Europe/Brussels", tenant_id=tenant_id
+            )  # fmt: skip
+            schedules.configure(plan, actor=ACTOR)
 
 
 def load_tenant(tenant_id: UUID, name: str) -> dict[str, Any]:

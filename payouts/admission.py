@@ -15,10 +15,10 @@ from uuid import UUID
 from django.conf import settings
 from uuid_utils.compat import uuid7
 
-from payouts import banks, beneficiaries, clock, funds, money, routing, sla
+from payouts import banks, beneficiaries, clock, funds, money, routing, schedules, sla
 from payouts.audit import Actor
 from payouts.errors import PayoutError
-from payouts.models import BeneficiaryAccount, PayoutSlaRule, Status, Tenant
+from payouts.models import BatchSchedule, BeneficiaryAccount, PayoutSlaRule, Status, Tenant
 from payouts.routing import METHODS, Route, Wish
 
 
@@ -81,6 +81,7 @@ def judge(
     tenants = Tenant.objects.in_bulk({r.tenant_id for _, r in numbered})
     accounts = BeneficiaryAccount.objects.in_bulk({r.beneficiary_account_id for _, r in numbered})
     rules = list(PayoutSlaRule.objects.all())
+    plans = schedules.enabled() if any(r.priority == "batch" for _, r in numbered) else []
     lines = banks.lines()
     drafts = []
     for n, request in numbered:
@@ -88,7 +89,16 @@ def judge(
             account = _check(request, tenants[request.tenant_id], accounts, actor=actor, now=now)
             route = _route(request, account, lines, now)
             drafts.append(
-                _draft(n, request, account, tenants[request.tenant_id], route, rules=rules, now=now)
+                _draft(
+                    n,
+                    request,
+                    account,
+                    tenants[request.tenant_id],
+                    route,
+                    rules=rules,
+                    plans=plans,
+                    now=now,
+                )  # fmt: skip
             )
         except PayoutError as error:
             refusals[n] = error
@@ -163,6 +173,7 @@ def _draft(
     route: Route,
     *,
     rules: Sequence[PayoutSlaRule],
+    plans: Sequence[BatchSchedule],
     now: datetime,
 ) -> Draft:
     rule = sla.most_specific(
@@ -177,7 +188,14 @@ def _draft(
     )
     scheduled_at = request.scheduled_at
     if scheduled_at is None and request.priority == "batch":
-        scheduled_at = sla.next_cutoff(rule, now)  # Waits for its batch, at the latest until this.
+        scheduled_at = schedules.planned_fire(
+            plans,
+            tenant_id=request.tenant_id,
+            currency=request.currency,
+            rail=route.bank.rail,
+            after=now,
+        )  # No schedule collects it: it goes at its cut-off, so that it is never stuck.
+        scheduled_at = scheduled_at or sla.next_cutoff(rule, now)
     start = max(scheduled_at or now, now)
     promise = sla.promise(
         rule, amount=request.amount, accepted_at=start, decimals=money.EXPONENTS[request.currency]

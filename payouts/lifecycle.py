@@ -265,9 +265,9 @@ def _hasten(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:
     states.note(waiting, "payout.retry_requested", actor=actor, reason=reason)
 
 
-def release_scheduled(*, limit: int = 1000) -> int:
+def release_scheduled(*, now: datetime | None = None, limit: int = 1000) -> int:
     """Make payouts pending whose time has come. Returns how many."""
-    now = clock.now()
+    now = now or clock.now()
     return _move_by_time(
         "SELECT id FROM payouts WHERE status = 'scheduled' AND scheduled_at <= %s"
         " ORDER BY scheduled_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED",

@@ -18,12 +18,12 @@ from django.db import Error, connection
 from payouts import (
     alerts,
     banks,
+    batches,
     clock,
     dispatch,
     doorbell,
     doubt,
     inbound,
-    lifecycle,
     measures,
     metrics,
 )
@@ -46,7 +46,8 @@ class Duty:
 def duties() -> list[Duty]:
     poll_s = settings.WORKER_POLL_INTERVAL_MS / 1000
     found = [
-        Duty("schedule", min(poll_s, 1.0), lifecycle.release_scheduled),
+        Duty("schedule", min(poll_s, 1.0), batches.release_due),
+        Duty("batches", poll_s, batches.follow),
         Duty("dispatch", poll_s, _dispatch),
         Duty("resolve", min(poll_s, settings.INQUIRY_FIRST_S), _resolve),
         Duty("reports", settings.REPORT_POLL_S, _reports),

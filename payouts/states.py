@@ -53,7 +53,7 @@ COLUMN_TYPES = {
     "next_retry_at": "timestamptz", "retry_count": "int", "max_retries": "int", "last_error": "text",
     "last_error_code": "text", "return_code": "text", "bank_reference": "text", "cancel_reason": "text",
     "approved_by": "text", "approved_at": "timestamptz", "settlement_final_at": "timestamptz",
-    "scheduled_at": "timestamptz",
+    "scheduled_at": "timestamptz", "batch_id": "uuid",
 }  # fmt: skip
 
 

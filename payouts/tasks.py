@@ -12,7 +12,7 @@ from celery import current_app, shared_task
 from celery.signals import task_failure, worker_ready
 from django.conf import settings
 
-from payouts import alerts, banks, dispatch, doorbell, doubt, inbound, lifecycle, metrics
+from payouts import alerts, banks, batches, dispatch, doorbell, doubt, inbound, lifecycle, metrics
 
 QUEUES = {
     "dispatch": "payouts.tasks.dispatch_due",
@@ -79,6 +79,11 @@ def poll_reports() -> int:
 @shared_task(name="payouts.tasks.check_banks")
 def check_banks() -> int:
     return banks.check_banks()
+
+
+@shared_task(name="payouts.tasks.release_due")
+def release_due() -> int:
+    return batches.release_due()
 
 
 @shared_task(name="payouts.tasks.expire_payouts")

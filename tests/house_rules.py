@@ -52,6 +52,8 @@ OWNERS = [
     Owner("payout_retry_log", "update", _only("payouts/evidence.py"), "state",
           {"payouts/dispatch.py": "'intent'"}),
     Owner("bank_evidence", "insert", _only("payouts/evidence.py")),
+    *(Owner("payout_batch(es|_items)", verb, _only("payouts/batches.py")) for verb in ("insert", "update")),
+    Owner("batch_schedules", "insert", _only("payouts/schedules.py")),
     Owner("routing_decisions", "insert", _only("payouts/creation.py")),
     # The trigger that says who changed a status by hand is in the migration.
     Owner("payout_audit_log", "insert", _only("payouts/audit.py", "payouts/migrations/0003_rules.py")),
@@ -96,6 +98,7 @@ def foreign_writers(tree: Tree) -> list[str]:
 LOCKERS = {
     "ledger/book.py", "payouts/dispatch.py", "payouts/doubt.py", "payouts/inbound.py",
     "payouts/lifecycle.py", "payouts/outcomes.py", "payouts/rotation.py", "payouts/states.py",
+    "payouts/batches.py", "payouts/schedules.py",  # a schedule, always before payouts
     "payouts/alerts.py",  # marks late payouts; skips what is locked, so it waits for nobody
     "ops/service_levels.py",  # a rule while a person changes it; nothing that moves money locks one
 }  # fmt: skip

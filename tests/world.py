@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from django.db import connection
 
 from payouts import (
+    batches,
     beneficiaries,
     clock,
     creation,
@@ -121,7 +122,7 @@ class World:
     def work(self) -> None:
         """One round of everything that worker and poller do."""
         poller.follow_simulator_clock()
-        lifecycle.release_scheduled()
+        batches.release_due()
         dispatch.dispatch_due()
         doubt.recover_expired()
         doubt.resolve_in_doubt()

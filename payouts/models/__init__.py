@@ -11,7 +11,7 @@ from payouts.models.bank import (
     PayoutAttempt,
     TransmissionState,
 )
-from payouts.models.batch import PayoutBatch, PayoutBatchItem
+from payouts.models.batch import BatchSchedule, BatchStatus, PayoutBatch, PayoutBatchItem
 from payouts.models.journal import (
     IdempotencyKey,
     PayoutAlert,
@@ -33,6 +33,8 @@ __all__ = [
     "BankEvidence",
     "BankSequence",
     "BankTransmission",
+    "BatchSchedule",
+    "BatchStatus",
     "Beneficiary",
     "BeneficiaryAccount",
     "HoldStatus",

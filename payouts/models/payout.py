@@ -222,6 +222,11 @@ class Payout(models.Model):
             # "Was this account paid?": people hold the last four of an account number.
             models.Index(fields=["beneficiary_account", "-id"], name="payouts_of_account"),
             models.Index(fields=["rail"], condition=Q(sla_violated=True), name="payouts_late"),
+            models.Index(
+                fields=["returned_at"],
+                condition=Q(status="returned", batch_id__isnull=False),
+                name="payouts_returned_of_batch",
+            ),
         ]
 
     def __str__(self) -> str:
