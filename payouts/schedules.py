@@ -62,14 +62,11 @@ def configure(plan: Plan, *, actor: Actor) -> BatchSchedule:
         was = {name: getattr(row, name) for name in values} if row else {}
         if row and was == values:
             return row
-        row = row or BatchSchedule(name=plan.name, active_from=clock.now())
-        if was and [was[n] for n in ("cron", "time_zone", "enabled")] != [
-            values[n] for n in ("cron", "time_zone", "enabled")
-        ]:
-            row.active_from = clock.now()
-        for name, value in values.items():
-            setattr(row, name, value)
-        row.save()
+        fires_anew = any(was.get(n) != values[n] for n in ("cron", "time_zone", "enabled"))
+        since = {"active_from": clock.now()} if fires_anew else {}
+        row, _ = BatchSchedule.objects.update_or_create(
+            name=plan.name, defaults={**values, **since}
+        )
         _hang_doorbell(row)
         changed = {n: [str(was.get(n, "")), str(v)] for n, v in values.items() if was.get(n) != v}
         data = {"batch_schedule": plan.name, "changed": changed}

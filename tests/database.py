@@ -201,7 +201,7 @@ def _build(sandbox: World) -> Rows:
                        {"id": sandbox.tenant_id}),
         "audit": one("SELECT id FROM payout_audit_log WHERE payout_id = %(id)s", {"id": plain.id}),
         "sequence": one("SELECT min(id) FROM bank_sequences"),
-        "document": uuid4(), "batch": uuid4(), "item": uuid4(),
+        "document": uuid4(), "batch": uuid4(), "dollar_batch": uuid4(), "item": uuid4(),
     }  # fmt: skip
     _add_the_rest(found)
     settle_constraints()
@@ -221,7 +221,8 @@ def _add_the_rest(found: Rows) -> None:
         "INSERT INTO bank_documents (id, bank_connector_id, remote_id, document_type, sha256, body, error, event_count)"
         " VALUES (%(document)s, %(bank)s, '', 'x', 'x', 'x', '', 0);"
         "INSERT INTO payout_batches (id, batch_name, batch_type, currency, schedule_cron, time_zone, scheduled_at,"
-        " status, total_payouts, total_amount) VALUES (%(batch)s, 'b', 'x', 'EUR', '', 'UTC', now(), 'open', 0, 0);"
+        " status, total_payouts, total_amount) VALUES (%(batch)s, 'b', 'x', 'EUR', '', 'UTC', now(), 'open', 0, 0),"
+        " (%(dollar_batch)s, 'b', 'x', 'USD', '', 'UTC', now(), 'open', 0, 0);"
         "INSERT INTO payout_batch_items (id, batch_id, payout_id, tenant_id, position, status, error_code,"
         " error_message) VALUES (%(item)s, %(batch)s, %(payout)s, %(tenant)s, 1, 'waiting', '', '')",
         found,

@@ -74,6 +74,7 @@ UNNAMED = {
     "payouts/bulk.py": "writes where its caller says; callers are read",
     "payouts/rotation.py": "its tables are in SEALED, read below",
     "payouts/banks.py": "saves a BankConnector",
+    "payouts/schedules.py": "hangs its doorbell into the tables of Celery beat",
     "ops/bench.py": "writes to tables of its own, bench_*",
 }
 

@@ -53,6 +53,11 @@ LEGS = "INSERT INTO ledger_entries (transfer_id, account_id, amount, currency) V
 ALERT = "(gen_random_uuid(), 'x', 'high', '', 'twice', false, '', '')"
 TRANSFER = "(gen_random_uuid(), %(tenant)s, %(payout)s, ''"
 SETTLE = "UPDATE payouts SET status = 'processing' WHERE id = %(payout)s; UPDATE payouts SET settled_at = now(), "
+SCHEDULE = "(gen_random_uuid(), 'twice', 'x', '', 'UTC', true, now())"
+ITEM = (
+    "INSERT INTO payout_batch_items (id, batch_id, payout_id, tenant_id, position, status, error_code, error_message)"
+    " VALUES (gen_random_uuid(), {batch}, %(busy)s, {tenant}, 7, 'waiting', '', '')"
+)
 ONE_MORE = {"attempt_number": "2", "reference": "'another'"}
 BARE = {"id": "%(bare_hold)s", "payout_id": "%(bare)s"}
 EQUAL = ("payout_holds.equal_payouts",)
@@ -160,6 +165,13 @@ CASES = [
     Case("bank_connectors_name_rail", UNIQUE, Copy("bank_connectors", "bank")),
     Case("bank_sequences_one_each", UNIQUE, Copy("bank_sequences", "sequence")),
     Case("payout_batches_one_run_per_fire_time", UNIQUE, Copy("payout_batches", "batch")),
+    Case("payout_batches_status_known", CHECK, "UPDATE payout_batches SET status = 'lost'"),
+    Case("payout_batches.stays", RESTRICT, "UPDATE payout_batches SET batch_name = 'c' WHERE id = %(batch)s"),
+    Case("payout_batch_items.one_currency", CHECK, ITEM.format(batch="%(dollar_batch)s", tenant="%(tenant)s")),
+    Case("payout_batch_items.one_currency", CHECK, ITEM.format(batch="%(batch)s", tenant="%(other)s")),
+    Case("payout_batch_items.stays", RESTRICT, "UPDATE payout_batch_items SET tenant_id = %(other)s"),
+    Case("batch_schedules_name", UNIQUE, "INSERT INTO batch_schedules (id, name, batch_type, cron, time_zone,"
+         f" enabled, active_from) VALUES {SCHEDULE}, {SCHEDULE}"),
     Case("payout_batch_items_position", UNIQUE, Copy("payout_batch_items", "item", {"payout_id": "%(busy)s"})),
     Case("payout_batch_items_one_batch_per_payout", UNIQUE, Copy("payout_batch_items", "item", {"position": "2"})),
     Case("payout_sla_rules_days", CHECK, "UPDATE payout_sla_rules SET settlement_days = -1"),

@@ -88,6 +88,7 @@ SERVES = {
     "payout_alerts_of_payout": "the alerts on a payout's page",
     "payout_alerts_open": "open alerts, newest first",
     "payout_audit_log_of_tenant": "a merchant's audit rows, newest first",
+    "payout_batch_items_unfinished": "batches.follow: items that have not ended",
     "payout_batches_unfinished": "runs that are not finished",
     "payout_holds_expiring": "lifecycle: holds whose time is over",
     "payout_retry_log_bank_ref": "the workbench finds a payout by the bank's reference",
@@ -99,6 +100,7 @@ SERVES = {
     "payouts_of_account": "the payouts to an account, newest first: the workbench's search by last four",
     "payouts_late": "metrics: promises ever broken, by rail",
     "payouts_of_batch": "the payouts of a run",
+    "payouts_returned_of_batch": "batches.follow: what was paid and came back",
     "payouts_of_tenant": "a merchant's list, newest first",
     "payouts_processing": "what is at a bank just now, longest first",
     "payouts_ready": "dispatch: what is due at a bank, in order of service",
@@ -116,7 +118,7 @@ def test_every_index_serves_a_named_query_or_guards_a_rule() -> None:
         f" WHERE c.relnamespace = 'public'::regnamespace AND {OURS.format('i.indrelid::regclass::text')}"
     )
     assert {name for name, unique in indexes if not unique} == set(SERVES)
-    assert (len(indexes), len(SERVES)) == (87, 35)
+    assert (len(indexes), len(SERVES)) == (91, 37)
 
 
 # --- views, functions, triggers -------------------------------------------------------------------------
@@ -163,6 +165,9 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("ledger_entries", "balanced"),
         ("ledger_transfers", "append_only"),
         ("payout_audit_log", "append_only"),
+        ("payout_batch_items", "one_currency"),
+        ("payout_batch_items", "stays"),
+        ("payout_batches", "stays"),
         ("payout_holds", "equal_payouts"),
         ("payout_holds", "hold_rules"),
         ("payout_holds", "never_deleted"),

@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                         default=uuid_utils.compat.uuid7, primary_key=True, serialize=False
                     ),
                 ),
-                ("name", models.TextField(unique=True)),
+                ("name", models.TextField()),
                 ("batch_type", models.TextField()),
                 ("tenant_id", models.UUIDField(null=True)),
                 ("currency", models.TextField(null=True)),
@@ -74,7 +74,12 @@ class Migration(migrations.Migration):
                 ("last_fired_at", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField(db_default=Now())),
             ],
-            options={"db_table": "batch_schedules"},
+            options={
+                "db_table": "batch_schedules",
+                "constraints": [
+                    models.UniqueConstraint(fields=("name",), name="batch_schedules_name")
+                ],
+            },
         ),
         migrations.AlterField(
             "payoutbatch", "status", models.TextField(choices=STATUSES, default="open")

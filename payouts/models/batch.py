@@ -12,7 +12,7 @@ class BatchSchedule(models.Model):
     """When payouts of priority batch are collected, and which. Written by `payouts.schedules`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7)
-    name = models.TextField(unique=True)
+    name = models.TextField()
     batch_type = models.TextField()
     tenant_id = models.UUIDField(null=True)  # NULL in a filter means any.
     currency = models.TextField(null=True)  # noqa: DJ001
@@ -27,6 +27,7 @@ class BatchSchedule(models.Model):
 
     class Meta:
         db_table = "batch_schedules"
+        constraints = [models.UniqueConstraint(fields=["name"], name="batch_schedules_name")]
 
     def __str__(self) -> str:
         return f"{self.name}: {self.cron} {self.time_zone}"
