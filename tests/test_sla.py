@@ -190,8 +190,16 @@ def test_a_payout_names_its_rule_and_keeps_its_promise(sandbox: World) -> None:
     promised = sla.promise(rule, amount=payout.amount, accepted_at=payout.created_at, decimals=2)
     assert payout.sla_target_settlement_date == promised.target_date
     assert payout.sla_target_at == promised.target_at
-    PayoutSlaRule.objects.filter(pk=rule.pk).update(settlement_days=9)
-    assert Payout.objects.get(pk=payout.pk).sla_target_at == promised.target_at
+
+
+@pytest.mark.django_db
+def test_a_changed_service_level_holds_for_the_next_payout(sandbox: World) -> None:
+    before = sandbox.create("us_bank")
+    PayoutSlaRule.objects.filter(pk=before.sla_rule_id).update(settlement_days=9)
+    after = sandbox.create("us_bank")
+    assert after.sla_rule_id == before.sla_rule_id
+    assert after.sla_target_at > before.sla_target_at
+    assert Payout.objects.get(pk=before.pk).sla_target_at == before.sla_target_at
 
 
 # --- what is late ---------------------------------------------------------------------------------------
