@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 
-from payouts import alerts, clock, poller, sla
+from payouts import alerts, clock, poller, sla, tasks
 from payouts.models import Payout, PayoutAlert, PayoutSlaRule
 from tests.world import World
 
@@ -240,11 +240,18 @@ def test_an_instant_promise_is_watched_in_seconds(sandbox: World) -> None:
     assert alerts.sweep_instant_promises() == 0
 
 
-def test_the_poller_watches_only_when_it_should(settings: Any) -> None:
+@pytest.mark.django_db
+def test_late_payouts_are_looked_for_only_when_it_is_switched_on(
+    sandbox: World, settings: Any
+) -> None:
     on = {duty.name: duty.interval_s for duty in poller.duties()}
     assert on["promises"] <= 5
+    _make_late(sandbox.create(), seconds=1)
     settings.WORKER_ENABLE_SLA_MONITORING = False
     assert "promises" not in {duty.name for duty in poller.duties()}
+    assert tasks.sweep_sla() == 0
+    settings.WORKER_ENABLE_SLA_MONITORING = True
+    assert tasks.sweep_sla() == 1
 
 
 def test_two_sweeps_at_once_tell_each_late_payout_once(real_sandbox: World) -> None:

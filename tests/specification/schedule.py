@@ -67,7 +67,7 @@ ROWS = [
         Cut(path="payouts/dispatch.py", old='"priority_rank, " if settings.WORKER_ENABLE_PRIORITY else ""',
             new='"priority_rank, "')),
     Row("S99", "WORKER_ENABLE_SLA_MONITORING: whether late payouts are looked for",
-        "payouts/poller.py, payouts_project/settings.py", f"{SLA}::test_the_poller_watches_only_when_it_should",
+        "payouts/poller.py, payouts_project/settings.py", f"{SLA}::test_late_payouts_are_looked_for_only_when_it_is_switched_on",
         Cut(path="payouts/poller.py", old="if settings.WORKER_ENABLE_SLA_MONITORING:", new="if settings:")),
     Row("S100", "Ready payouts are taken by priority, then age, passing over what others have locked",
         "payouts/migrations/0003_rules.py, payouts/dispatch.py",
