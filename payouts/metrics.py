@@ -20,7 +20,7 @@ from typing import Any
 from prometheus_client import Counter, Histogram
 
 CALLS = ("submit", "inquire", "fetch_reports", "check_health")
-JOBS = ("dispatch", "resolve", "reports", "health", "expire", "alerts", "poller", "other")
+TASKS = ("dispatch", "resolve", "reports", "health", "expire", "alerts", "poller", "other")
 LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 REQUESTS = Counter(
@@ -40,21 +40,23 @@ LATENCY = Histogram(
     buckets=LATENCY_S,
 )
 WORKER_ERRORS = Counter(
-    "worker_errors_total", "What broke in a worker or in the poller, by the job at hand.", ("job",)
+    "worker_errors_total",
+    "What broke in a worker or in the poller, by the task at hand.",
+    ("task",),
 )
 NO_ANSWER = ("unknown", "not_sent")  # kinds of outcome
 ERROR_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def worker_failed(job: str) -> None:
+def worker_failed(task: str) -> None:
     """Something broke that the engine went on from; a log has the story."""
-    WORKER_ERRORS.labels(job if job in JOBS else "other").inc()
+    WORKER_ERRORS.labels(task if task in TASKS else "other").inc()
 
 
 def start_at_zero(connectors: Iterable[tuple[str, str]] = ()) -> None:
     """Make every series exist before its first event, which `increase()` would not see otherwise."""
-    for job in JOBS:
-        WORKER_ERRORS.labels(job)
+    for task in TASKS:
+        WORKER_ERRORS.labels(task)
     for name, rail in connectors:
         for call in CALLS:
             LATENCY.labels(name, rail, call)

@@ -6,6 +6,7 @@ The tests use both cores; the checks that only read the code run one after anoth
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from payouts_project.progress import Progress
 
 BIN = Path(sys.executable).parent
 TEST_PROCESSES = 2
+# What some tests use beside Python packages: program -> Debian package. A test says so when it is absent.
+DEBIAN_PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus", "chromium": "chromium"}
+APT_SECONDS = 240
 
 
 @dataclass
@@ -73,6 +77,7 @@ def _check_all(arguments: list[str], *, long: bool) -> int:
     if "--require-fixtures" in arguments:
         arguments = [a for a in arguments if a != "--require-fixtures"]
         given["REQUIRE_FIXTURES"] = "1"
+    _install_missing(progress)
     tests = pytest_check(arguments, long=long)
     with embedded.temporary("payouts-tests-", durable=False) as (state, urls):
         environment = {**sandbox.test_environment(state), **urls, **given}
@@ -87,6 +92,40 @@ def _check_all(arguments: list[str], *, long: bool) -> int:
     verdict = f"✗ failed: {', '.join(failed)}" if failed else "✓ all passed"
     progress.line(f"{verdict}, {time.monotonic() - started:.1f} s", "red" if failed else "green")
     return 1 if failed else 0
+
+
+def _install_missing(progress: Progress) -> None:
+    """As root on Debian, fetch the programs that tests use. Without a network the tests go on without them."""
+    missing = sorted({p for name, p in DEBIAN_PACKAGES.items() if shutil.which(name) is None})
+    if not missing or os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return
+    started = time.monotonic()
+    progress.line(f"  … apt-get install {' '.join(missing)}", "dim")
+    done = _apt("update") and _apt("install", "-y", "--no-install-recommends", *missing)
+    progress.done("programs for tests", time.monotonic() - started, mark="✓" if done else "!",
+                  style="green" if done else "yellow")  # fmt: skip
+
+
+def _apt(*arguments: str) -> bool:
+    command = [
+        "apt-get",
+        "-qq",
+        "-o",
+        "Acquire::Retries=1",
+        "-o",
+        "Acquire::http::Timeout=10",
+        *arguments,
+    ]
+    # In runlevel 1 Debian installs a service without starting it.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, timeout=APT_SECONDS, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def _run(reading: list[Check], tests: Check, environment: Mapping[str, str]) -> list[Check]:
