@@ -9,12 +9,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.table import Table
 
+from ops import bench_http
 from ops.bench import Bench, as_rows
 
 
 class Command(BaseCommand):
     help = (
-        "Measure creation.create_payouts with 1, 100 and 1,000 requests, with and without triggers."
+        "Measure creation.create_payouts with 1, 100 and 1,000 requests, with and without triggers,"
+        " and POST /api/payouts beside a plain view of Django REST framework and the ORM."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,14 +32,22 @@ class Command(BaseCommand):
         bench = Bench(say=say)
         sizes = [int(size) for size in options["sizes"].split(",")]
         rows = as_rows(bench.run(sizes=sizes, rounds=options["rounds"], seconds=options["seconds"]))
+        contest = bench_http.Contest(
+            tenant_id=bench.tenant_id, account=bench.account, backend=bench.backend, say=say
+        )
+        samples = contest.run(rounds=options["rounds"], seconds=options["seconds"])
+        over_http = bench_http.as_rows(samples)
         if options["json"]:
-            self.stdout.write(json.dumps(rows))
+            self.stdout.write(json.dumps([*rows, *({"requests": 1, **row} for row in over_http)]))
             return
-        table = Table(title="creation.create_payouts, one merchant, one connection")
-        for name in rows[0]:
-            table.add_column(
-                name.replace("_", " "), justify="right" if name != "variant" else "left"
-            )
-        for row in rows:
-            table.add_row(*(str(value) for value in row.values()))
-        Console().print(table)
+        _print("creation.create_payouts, one merchant, one connection", rows)
+        _print("One create a request, through every middleware, one connection", over_http)
+
+
+def _print(title: str, rows: list[dict[str, float | int | str]]) -> None:
+    table = Table(title=title)
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="right" if name != "variant" else "left")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
