@@ -165,7 +165,7 @@ def test_calls_to_a_bank_are_counted_by_what_came_of_them(sandbox: World) -> Non
     assert rose("connector_latency_seconds_count") == rose("connector_requests_total")
 
 
-def test_errors_of_workers_are_counted_by_the_job_at_hand() -> None:
+def test_errors_of_workers_are_counted_by_the_task_at_hand() -> None:
     before = metrics.WORKER_ERRORS.labels("reports")._value.get()
     from payouts import tasks  # noqa: PLC0415
 
@@ -204,3 +204,12 @@ def test_without_the_database_a_scrape_says_so_and_still_has_what_processes_coun
     assert "connector_requests_total" in seen.types
     with pytest.raises(KeyError):
         seen.value("payouts_created_total")
+
+
+def test_a_queue_is_as_long_as_what_is_due(sandbox: World) -> None:
+    for _ in range(2):
+        sandbox.create()
+    seen = scrape()
+    assert seen.value("worker_queue_size", queue="ready") == 2
+    assert seen.value("worker_queue_size", queue="retry") == 0
+    assert 0 <= seen.value("worker_queue_oldest_seconds", queue="ready") < 60
