@@ -44,6 +44,19 @@ def whole(name: str, default: int, *, minimum: int = 1) -> int:
     return int(value)
 
 
+# Signatures by somebody who keeps a private key. With a shared secret (HS256) whoever can check could sign.
+ASYMMETRIC = {family + bits for family in ("RS", "PS", "ES") for bits in ("256", "384", "512")} | {
+    "EdDSA"
+}
+
+
+def algorithms(name: str, default: str) -> tuple[str, ...]:
+    named = tuple(part.strip() for part in os.environ.get(name, default).split(","))
+    if strange := sorted(set(named) - ASYMMETRIC):
+        raise ImproperlyConfigured(f"{name} may name {sorted(ASYMMETRIC)}, not {strange}")
+    return named
+
+
 def database(url: str) -> dict[str, object]:
     """A Django DATABASES entry from a libpq URI (postgresql://user:password@host:port/name?options)."""
     parts = urlsplit(url)

@@ -36,6 +36,28 @@ if TRUST_GATEWAY_HEADERS and not SANDBOX and not GATEWAY_SECRET:
         "TRUST_GATEWAY_HEADERS=1 outside the sandbox needs GATEWAY_SECRET: anyone could claim any role"
     )
 
+# A token of Molam ID needs all three: who made it, for whom, and where the public keys are.
+MOLAM_ID_ISSUER = env.text("MOLAM_ID_ISSUER", "")
+MOLAM_ID_AUDIENCE = env.text("MOLAM_ID_AUDIENCE", "")
+MOLAM_ID_JWKS_URL = env.text("MOLAM_ID_JWKS_URL", "")
+MOLAM_ID_JWKS = env.text("MOLAM_ID_JWKS", "")  # instead of the URL: a file, or the JSON itself
+MOLAM_ID_ALGORITHMS = env.algorithms("MOLAM_ID_ALGORITHMS", "RS256,ES256")
+MOLAM_ID_USER_CLAIM = env.text("MOLAM_ID_USER_CLAIM", "sub")
+MOLAM_ID_TENANT_CLAIM = env.text("MOLAM_ID_TENANT_CLAIM", "tenant_id")
+MOLAM_ID_ROLE_CLAIM = env.text("MOLAM_ID_ROLE_CLAIM", "role")
+MOLAM_ID_MAX_LIFETIME_S = env.whole("MOLAM_ID_MAX_LIFETIME_S", 3600)
+MOLAM_ID_CACHE_S = env.number("MOLAM_ID_CACHE_S", 300)  # then the keys are fetched again
+MOLAM_ID_STALE_S = env.number("MOLAM_ID_STALE_S", 3600)  # how long old ones do when they cannot be
+MOLAM_ID_REFETCH_S = env.number("MOLAM_ID_REFETCH_S", 10)  # no sooner, whatever key a token names
+MOLAM_ID_DEADLINE_S = env.number("MOLAM_ID_DEADLINE_S", 2, minimum=0.05)
+_named = (MOLAM_ID_ISSUER, MOLAM_ID_AUDIENCE, MOLAM_ID_JWKS_URL or MOLAM_ID_JWKS)
+if any(_named) and not all(_named):
+    raise ImproperlyConfigured(
+        "MOLAM_ID_ISSUER, MOLAM_ID_AUDIENCE and MOLAM_ID_JWKS_URL (or MOLAM_ID_JWKS) belong together"
+    )
+if MOLAM_ID_JWKS_URL.startswith("http:") and not SANDBOX:
+    raise ImproperlyConfigured("MOLAM_ID_JWKS_URL must be https outside the sandbox")
+
 # --- Secrets ----------------------------------------------------------------------------------------
 # "kid:base64 of 32 bytes", comma separated; the first one encrypts, all of them decrypt.
 ENCRYPTION_KEYS = env.text("ENCRYPTION_KEYS")
@@ -163,7 +185,10 @@ TEMPLATES = [
     }
 ]
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["payouts.api.auth.GatewayAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "payouts.api.auth.MolamIdAuthentication",
+        "payouts.api.auth.GatewayAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["payouts.api.auth.RolePermission"],
     "DEFAULT_PARSER_CLASSES": ["payouts.api.requests.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -12,11 +12,17 @@ from django.core.cache import cache
 from django.db import connection
 
 from tests import world
+from tests.molam_id import place, trusted
 from tests.running_engine import Running, running
 from tests.specification.verdict import pytest_sessionfinish, pytest_terminal_summary
 from tests.world import World
 
-__all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]  # hooks
+__all__ = [
+    "place",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "trusted",
+]  # hooks and fixtures
 
 
 @pytest.fixture(scope="session")

@@ -303,6 +303,7 @@ TELLERS = {
     "connectors/bank_simulator/scheme_clock.py": "another company's clock",
     "connectors/http.py": "Retry-After may name a date",
     "payouts/api/auth.py": "how old a signature is",
+    "payouts/api/tokens.py": "whether a token is still good",
     "payouts_project/embedded.py": "how old a folder is",
 }
 TOLD = ("now", "utcnow", "today", "localdate", "localtime", "time", "time_ns")

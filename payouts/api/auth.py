@@ -1,5 +1,6 @@
 """Who asks, and whether their role may: deny by default, one table of route × method × role.
 
+An `Authorization` header decides alone: a Bearer token of Molam ID, or nobody (`payouts.api.tokens`).
 Identity headers are believed only when TRUST_GATEWAY_HEADERS is on; with GATEWAY_SECRET they must also be
 signed: HMAC-SHA-256 over user, tenant, role and time, in `X-Gateway-Signature: t=<unix time>,v1=<hex>`.
 """
@@ -19,6 +20,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from payouts.api import tokens
 from payouts.api.requests import request_id_of
 from payouts.audit import Actor
 from payouts.errors import PayoutError
@@ -53,6 +55,44 @@ class Caller:
 
     actor: Actor
     is_authenticated: bool = True
+
+
+class MolamIdAuthentication(BaseAuthentication):
+    """Identity from a Bearer token. What a token says, no header changes (but see `_tenant`)."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None] | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return None
+        if scheme.lower() != "bearer":
+            raise PayoutError("unauthenticated")
+        claims = tokens.claims_of(token.strip())
+        role = claims.get(settings.MOLAM_ID_ROLE_CLAIM)
+        if not isinstance(role, str) or role not in ROLE_NAMES:
+            raise PayoutError("unauthenticated")
+        user = tokens.text_claim(claims, settings.MOLAM_ID_USER_CLAIM)
+        actor = Actor(
+            id=str(tokens.uuid_of(user)),
+            role=role,
+            tenant_id=_tenant(claims, request.headers.get("X-Tenant-Id", "")),
+            request_id=request_id_of(request),
+        )
+        if actor.is_merchant and not claims.get(settings.MOLAM_ID_TENANT_CLAIM):
+            raise PayoutError("unauthenticated")
+        return Caller(actor), None
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def _tenant(claims: dict[str, Any], named: str) -> UUID | None:
+    """The token's tenant. Where it has none, an operator chooses one merchant of all by X-Tenant-Id; where it
+    has one, the header can only agree."""
+    own = tokens.text_claim(claims, settings.MOLAM_ID_TENANT_CLAIM)
+    chosen = tokens.uuid_of(own or named) if own or named else None
+    if named and chosen != tokens.uuid_of(named):
+        raise PayoutError("unauthenticated")
+    return chosen
 
 
 class GatewayAuthentication(BaseAuthentication):

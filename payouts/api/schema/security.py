@@ -18,3 +18,13 @@ class GatewayScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
             {"type": "apiKey", "in": "header", "name": header}
             for header in ("X-User-Id", "X-Tenant-Id", "X-User-Role")
         ]
+
+
+class MolamIdScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers
+    """A Bearer token of Molam ID."""
+
+    target_class = "payouts.api.auth.MolamIdAuthentication"
+    name = "molamId"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
