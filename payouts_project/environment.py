@@ -57,17 +57,27 @@ def algorithms(name: str, default: str) -> tuple[str, ...]:
     return named
 
 
-def database(url: str) -> dict[str, object]:
-    """A Django DATABASES entry from a libpq URI (postgresql://user:password@host:port/name?options)."""
+DATABASE_ROLES = {"": "", "web": "payouts_web", "worker": "payouts_worker"}
+
+
+def database(url: str, *, role: str = "") -> dict[str, object]:
+    """A Django DATABASES entry from a libpq URI (postgresql://user:password@host:port/name?options).
+
+    `role` is what the process acts as in the database, whatever it logged in as: web or worker.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
         raise ImproperlyConfigured(
             "DATABASE_URL must look like postgresql://user:password@host:port/name"
         )
+    if role not in DATABASE_ROLES:
+        raise ImproperlyConfigured(f"DATABASE_ROLE must be web, worker or empty, not {role!r}")
     options = dict(parse_qsl(parts.query))
+    if role:
+        options["options"] = f"{options.get('options', '')} -c role={DATABASE_ROLES[role]}".strip()
     host = options.pop("host", parts.hostname or "")
     return {
-        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "ENGINE": "payouts_project.database",
         "NAME": unquote(parts.path.strip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -75,5 +85,6 @@ def database(url: str) -> dict[str, object]:
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,  # They take no scope along, nor do poolers like them.
         "OPTIONS": {"connect_timeout": 3, **options},
     }

@@ -66,7 +66,7 @@ BLIND_INDEX_KEY = env.text(
 )  # base64 of 32 bytes; looks accounts up without opening them
 
 # --- Databases ----------------------------------------------------------------------------------------
-DATABASES = {"default": env.database(env.text("DATABASE_URL"))}
+DATABASES = {"default": env.database(env.text("DATABASE_URL"), role=env.text("DATABASE_ROLE", ""))}
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOCK_TIMEOUT_MS = env.whole("LOCK_TIMEOUT_MS", 3000)
@@ -163,6 +163,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "payouts.tenancy.StaffScope",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",

@@ -104,8 +104,14 @@ def bank_simulator(environment: Mapping[str, str]) -> Program:
     return Program("bank_simulator", command, environment, stop_seconds=3)
 
 
+def _acting_as(role: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """In the database; whoever sets DATABASE_ROLE, even to nothing, decides himself."""
+    return {"DATABASE_ROLE": role, **environment}
+
+
 def programs(environment: Mapping[str, str]) -> list[Program]:
     """The processes that need the database. Each drains on SIGTERM; the seconds are what it may take for that."""
+    web, worker = (_acting_as(role, environment) for role in ("web", "worker"))
     python = sys.executable
     celery = [python, "-m", "celery", "-A", "payouts_project.celery"]
     concurrency = environment.get("WORKER_CONCURRENCY") or "5"
@@ -117,7 +123,7 @@ def programs(environment: Mapping[str, str]) -> list[Program]:
                 # One worker on one machine has nobody to gossip with.
                 "--without-gossip", "--without-mingle", "--without-heartbeat",
             ],
-            environment,
+            worker,
             stop_seconds=25,
         ),
         Program(
@@ -126,9 +132,9 @@ def programs(environment: Mapping[str, str]) -> list[Program]:
                 *celery, "beat", "--pidfile=", "-l", "INFO",
                 "--scheduler", "django_celery_beat.schedulers:DatabaseScheduler",
             ],
-            environment,
+            worker,
         ),
-        manage(environment, "run_poller", "--skip-checks", name="poller"),
+        manage(worker, "run_poller", "--skip-checks", name="poller"),
         Program(
             "web",
             [
@@ -137,6 +143,6 @@ def programs(environment: Mapping[str, str]) -> list[Program]:
                 "--preload",  # imports once instead of once per worker
                 "-b", f"127.0.0.1:{environment['PORT']}",
             ],
-            environment,
+            web,
         ),
     ]  # fmt: skip

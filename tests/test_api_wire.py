@@ -72,7 +72,7 @@ def wire(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
                 sys.executable, "-m", "gunicorn", "payouts_project.wsgi", "-k", "gthread", "-w", "1", "--threads", "4",
                 "--no-control-socket", "-b", f"unix:{path}",
             ],
-            env={**os.environ, "DATABASE_URL": _database_url()}, stdout=log, stderr=log,
+            env={**os.environ, "DATABASE_URL": _database_url(), "DATABASE_ROLE": "web"}, stdout=log, stderr=log,
         )  # fmt: skip
     server = Wire(path)
     deadline = time.monotonic() + 60

@@ -140,14 +140,18 @@ def test_there_are_five_views_and_each_shows_only_what_its_reader_may_see() -> N
     assert found == [(name, ["security_invoker=true"]) for name in VIEWS]
 
 
-def test_there_are_three_functions_beside_those_of_triggers() -> None:
+def test_there_are_seven_functions_beside_those_of_triggers() -> None:
     found = names(
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
         " AND prorettype <> 'trigger'::regtype ORDER BY 1"
     )
     assert found == [
+        "app_platform()",
+        "app_tenants()",
         "draw_numbers(uuid,text,integer,bigint)",
+        "make_roles()",
         "priority_rank(text)",
+        "raise_walls()",
         "transition_allowed(text,text)",
     ]
 

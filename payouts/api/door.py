@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -12,6 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from payouts import tenancy
+from payouts.api.auth import actor_of
 from payouts.errors import PayoutError
 
 
@@ -40,8 +44,13 @@ class Door(APIView):
     http_method_names = ["get", "head", "post"]  # OPTIONS would describe what the schema describes.
     content_negotiation_class = JsonOnly
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with tenancy.within(tenancy.NOBODY):
+            return super().dispatch(request, *args, **kwargs)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        tenancy.narrow_to(tenancy.of(actor_of(request).tenant_id))
         known = self.parameters if request.method in ("GET", "HEAD") else frozenset()
         for name in request.query_params:
             if name not in known:

@@ -14,6 +14,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from redis.exceptions import RedisError
 
+from payouts import tenancy
+
 
 def healthz(request: HttpRequest) -> JsonResponse:
     """The process answers."""
@@ -55,7 +57,7 @@ def _broker() -> str:
 
 def _demo_loaded() -> str:
     try:
-        with connection.cursor() as cursor:
+        with tenancy.within(tenancy.PLATFORM), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT EXISTS (SELECT FROM bank_connectors), EXISTS (SELECT FROM beneficiaries)"
             )
