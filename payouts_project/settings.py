@@ -260,6 +260,16 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = not SANDBOX
 CSRF_COOKIE_SECURE = not SANDBOX
+# TLS ends at a proxy in front of us (README), which says by this header, e.g. X-Forwarded-Proto, that a request
+# came by https. It must overwrite what a client sent.
+TLS_PROXY_HEADER = env.text("TLS_PROXY_HEADER", "")
+SECURE_PROXY_SSL_HEADER = (
+    (f"HTTP_{TLS_PROXY_HEADER.upper().replace('-', '_')}", "https") if TLS_PROXY_HEADER else None
+)
+SECURE_SSL_REDIRECT = not SANDBOX
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked from within
+SECURE_HSTS_SECONDS = env.whole("HSTS_SECONDS", 0 if SANDBOX else 365 * 24 * 3600, minimum=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 PROMETHEUS_EXPORT_MIGRATIONS = False
 UNFOLD = {
     "SITE_TITLE": "Payouts",
