@@ -26,7 +26,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from payouts import measures
+from payouts import measures, tenancy
 from payouts.banks import BankHealth
 from payouts.measures import PROCESSING_S, SETTLEMENT_H, Counted, Distribution, Standing
 
@@ -72,7 +72,7 @@ class FromDatabase(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            with transaction.atomic():
+            with tenancy.within(tenancy.PLATFORM), transaction.atomic():
                 counted, standing = measures.counted(), measures.standing()
         except (OperationalError, InterfaceError):
             yield _gauge(

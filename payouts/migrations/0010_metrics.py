@@ -55,4 +55,5 @@ class Migration(migrations.Migration):
                 name="payouts_late",
             ),
         ),
+        migrations.RunSQL("SELECT raise_walls()", migrations.RunSQL.noop),  # for the new tables
     ]
