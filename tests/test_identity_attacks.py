@@ -7,8 +7,6 @@ import hashlib
 import hmac
 import math
 import os
-import subprocess
-import sys
 import time
 from typing import Any
 from uuid import uuid4
@@ -17,7 +15,7 @@ import pytest
 
 from payouts.api import keyset
 from tests import molam_id
-from tests.api_client import Api, create, snapshot
+from tests.api_client import Api, create, payout_body, snapshot
 from tests.molam_id import ask, claims, ec_key, nobody, pem, public, raw, raw_signed, rsa_key, token
 from tests.test_api_roles import PATHS, TABLE
 from tests.world import World
@@ -236,40 +234,39 @@ def test_without_molam_id_no_token_is_good(db: None, settings: Any) -> None:
     nobody(token())
 
 
-# --- Starting -----------------------------------------------------------------------------------------
+# --- Another merchant's things, asked for with a good token -------------------------------------------
 
 
-def start_settings(**environment: str) -> tuple[int, str]:
-    """What a process says that only reads its settings."""
-    show = (
-        "import json; from django.conf import settings as s; print(json.dumps([s.SECURE_SSL_REDIRECT,"
-        " s.SECURE_HSTS_SECONDS, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SECURE_PROXY_SSL_HEADER]))"
-    )
-    given = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-    done = subprocess.run(
-        [sys.executable, "-c", show],
-        env={**given, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(
-    ("environment", "names"),
-    [
-        ({"SANDBOX": "0", "TRUST_GATEWAY_HEADERS": "1"}, "GATEWAY_SECRET"),
-        ({"MOLAM_ID_ISSUER": "x"}, "MOLAM_ID_AUDIENCE"),
-        ({"MOLAM_ID_ALGORITHMS": "RS256,HS256"}, "MOLAM_ID_ALGORITHMS"),
-        ({"MOLAM_ID_ALGORITHMS": "none"}, "MOLAM_ID_ALGORITHMS"),
-        ({"SANDBOX": "0", "TRUST_GATEWAY_HEADERS": "0", "MOLAM_ID_ISSUER": "x", "MOLAM_ID_AUDIENCE": "y",
-          "MOLAM_ID_JWKS_URL": "http://id.example/keys"}, "MOLAM_ID_JWKS_URL"),
-    ],
-)  # fmt: skip
-def test_a_start_that_would_believe_anybody_is_refused(
-    environment: dict[str, str], names: str
+def test_R17_to_R21_a_good_token_opens_nothing_of_another_merchant(
+    sandbox: World, trusted: Any
 ) -> None:
-    status, said = start_settings(**environment)
-    assert status == 1
-    assert names in said.splitlines()[-1]
+    payout_id = create(sandbox, key="theirs")
+    stranger = uuid4()
+    bearer = {
+        "Authorization": f"Bearer {token(claims(role='merchant_admin', tenant_id=str(stranger)))}"
+    }
+    operator = {"Authorization": f"Bearer {token(claims(tenant_id=str(stranger)))}"}
+    caller = Api(None)
+
+    def status(method: str, path: str, headers: dict[str, str], body: Any = b"") -> tuple[int, str]:
+        answer = caller.send(method, path, body, headers=headers, identity=False)
+        return answer.status, answer.body.get("code", "")
+
+    before = snapshot()
+    for headers in (bearer, operator):
+        assert status("GET", f"/api/payouts/{payout_id}", headers) == (404, "not_found")
+    for verb in ("cancel", "retry", "approve"):
+        path = f"/api/payouts/{payout_id}/{verb}"
+        body = {"reason": "mine now"} if verb == "cancel" else b""
+        assert status("POST", path, bearer, body) == (403, "forbidden")
+        assert status("POST", path, operator, body) == (404, "not_found")
+    path = f"/api/payouts?tenant_id={sandbox.tenant_id}"
+    assert status("GET", path, bearer) == (422, "unknown_parameter")
+    named = {**bearer, "X-Tenant-Id": str(sandbox.tenant_id)}
+    assert status("GET", "/api/payouts", named) == (401, "unauthenticated")
+    theirs = payout_body(
+        sandbox, originEntityId=str(stranger)
+    )  # R20: their beneficiary, R21: their key
+    created = {**bearer, "Idempotency-Key": "theirs"}
+    assert status("POST", "/api/payouts", created, theirs) == (404, "beneficiary_not_found")
+    assert snapshot() == before

@@ -61,22 +61,24 @@ def test_keys_come_over_http_and_are_fetched_again_when_one_is_unknown(
 def test_a_key_set_that_does_not_come_is_waited_for_briefly(
     db: None, place: Place, settings: Any
 ) -> None:
+    good = token()
     settings.MOLAM_ID_DEADLINE_S = settings.MOLAM_ID_REFETCH_S = 0.2
-    place.delay_s = 2
+    place.delay_s = 60
     started = time.monotonic()
-    assert ask(token()).status == 503  # Nobody can tell whether it is good.
-    assert time.monotonic() - started < 1.5
+    assert ask(good).status == 503  # Nobody can tell whether it is good.
+    assert time.monotonic() - started < 30
+    settings.MOLAM_ID_DEADLINE_S = 30
     place.delay_s, place.status = 0, 302
     time.sleep(0.25)
-    assert ask(token()).status == 503  # A key set does not move.
+    assert ask(good).status == 503  # A key set does not move.
     place.status = 200
     time.sleep(0.25)
-    assert ask(token()).status == 200
+    assert ask(good).status == 200
     place.status, settings.MOLAM_ID_CACHE_S = 500, 0
     time.sleep(0.25)
-    assert ask(token()).status == 200  # The last one holds on for a while
+    assert ask(good).status == 200  # The last one holds on for a while
     settings.MOLAM_ID_STALE_S = 0.1
-    assert ask(token()).status == 503  # and not for ever.
+    assert ask(good).status == 503  # and not for ever.
 
 
 def test_a_key_set_may_be_a_file(db: None, trusted: Any, tmp_path: Any) -> None:

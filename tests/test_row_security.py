@@ -374,7 +374,7 @@ def start(name: str, *, user: str = "", password: str = "", **given: str) -> tup
     url = f"postgresql://{login}@{known['HOST']}:{known['PORT']}/{known['NAME']}"
     env = {**os.environ, **OUTSIDE, "DATABASE_URL": url, **given}
     done = subprocess.run(
-        STARTS[name], env=env, capture_output=True, text=True, check=False, timeout=60
+        STARTS[name], env=env, capture_output=True, text=True, check=False, timeout=300
     )
     return done.returncode, done.stderr
 
