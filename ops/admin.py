@@ -12,7 +12,17 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from ops import actions, books, looks, overview, people, records, service_levels, story
+from ops import (
+    actions,
+    batch_schedules,
+    books,
+    looks,
+    overview,
+    people,
+    records,
+    service_levels,
+    story,
+)
 from ops.acting import ActingAdmin, Offer, Subject
 from ops.navigation import navigation
 from ops.pages import (
@@ -43,6 +53,7 @@ __all__ = [
     "navigation",
     "overview",
     "people",
+    "batch_schedules",
     "records",
     "service_levels",
 ]

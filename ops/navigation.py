@@ -37,6 +37,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ("Their accounts", "credit_card", "payouts.beneficiaryaccount"),
     )),
     ("Rules", (
+        ("Batch schedules", "calendar_month", "payouts.batchschedule"),
         ("Service levels", "timer", "payouts.payoutslarule"),
         ("Routing decisions", "alt_route", "payouts.routingdecision"),
         ("Idempotency keys", "key", "payouts.idempotencykey"),

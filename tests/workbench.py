@@ -17,6 +17,7 @@ from ops import demo_data
 from payouts import clock
 from payouts.models import (
     BankConnector,
+    BatchSchedule,
     IdempotencyKey,
     PayoutAlert,
     PayoutBatch,
@@ -52,6 +53,9 @@ def live(sandbox: World) -> World:
     settled = sandbox.reach(settled, "settled")
     sandbox.create("us_bank", "20.00")
     now = clock.now()
+    BatchSchedule.objects.create(
+        name="weekly", batch_type="weekly_settlements", cron="30 16 * * 5", time_zone="UTC", active_from=now
+    )  # fmt: skip
     batch = PayoutBatch.objects.create(
         batch_name="weekly", batch_type="weekly_settlements", currency="EUR", scheduled_at=now
     )
