@@ -5,7 +5,7 @@ Nothing is written here but a tenant's row on its first use.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,11 +15,11 @@ from uuid import UUID
 from django.conf import settings
 from uuid_utils.compat import uuid7
 
-from payouts import banks, beneficiaries, clock, funds, money, routing, schedules, sla
+from payouts import banks, beneficiaries, clock, funds, money, routing, schedules, sira, statistics
 from payouts.audit import Actor
 from payouts.errors import PayoutError
-from payouts.models import BatchSchedule, BeneficiaryAccount, PayoutSlaRule, Status, Tenant
-from payouts.routing import METHODS, Route, Wish
+from payouts.models import BeneficiaryAccount, PayoutSlaRule, Status, Tenant
+from payouts.routing import METHODS, Choices, Route, Wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,29 +80,55 @@ def judge(
     beneficiaries.ensure_tenants({r.tenant_id for _, r in numbered})
     tenants = Tenant.objects.in_bulk({r.tenant_id for _, r in numbered})
     accounts = BeneficiaryAccount.objects.in_bulk({r.beneficiary_account_id for _, r in numbered})
-    rules = list(PayoutSlaRule.objects.all())
-    plans = schedules.enabled() if any(r.priority == "batch" for _, r in numbered) else []
-    lines = banks.lines()
-    drafts = []
+    sound: list[tuple[int, PayoutRequest, BeneficiaryAccount]] = []
     for n, request in numbered:
         try:
-            account = _check(request, tenants[request.tenant_id], accounts, actor=actor, now=now)
-            route = _route(request, account, lines, now)
-            drafts.append(
-                _draft(
-                    n,
-                    request,
-                    account,
-                    tenants[request.tenant_id],
-                    route,
-                    rules=rules,
-                    plans=plans,
-                    now=now,
-                )  # fmt: skip
-            )
+            tenant = tenants[request.tenant_id]
+            account = _check(request, tenant, accounts, actor=actor, now=now)
         except PayoutError as error:
             refusals[n] = error
+        else:
+            sound.append((n, request, account))
+    fires = _fires([request for _, request, _ in sound], now=now)
+    wishes = [
+        _wish(request, account, fires.get(n, {})) for n, (_, request, account) in enumerate(sound)
+    ]
+    routes = choose_routes(wishes, now=now)
+    drafts = []
+    for (n, request, account), route in zip(sound, routes, strict=True):
+        if route is None:
+            refusals[n] = PayoutError("rail_unsupported", param="payoutMethod")
+        else:
+            drafts.append(_draft(n, request, account, tenants[request.tenant_id], route, now=now))
     return drafts, refusals
+
+
+def choose_routes(wishes: Sequence[Wish], *, now: datetime) -> list[Route | None]:
+    """A route for each wish, in order. SIRA is asked once for the whole list, with no transaction open."""
+    if not wishes:
+        return []
+    choices = choices_of(wishes, now=now)
+    surveys = [choices.survey(wish) for wish in wishes]
+    advice = sira.ask(wishes, surveys, now=now)
+    source = "rules" if advice is None else "sira"
+    return [
+        routing.decide(wish, survey, source=source, advice=(advice or {}).get(n))
+        for n, (wish, survey) in enumerate(zip(wishes, surveys, strict=True))
+    ]
+
+
+def choices_of(wishes: Sequence[Wish], *, now: datetime) -> Choices:
+    """Read what a choice needs: connections, rules, and what was seen at these institutions."""
+    lines = banks.lines()
+    return Choices(
+        lines=lines,
+        rules=list(PayoutSlaRule.objects.all()),
+        seen=statistics.look(
+            [wish.institution for wish in wishes], rails={bank.id: bank.rail for bank in lines}
+        ),
+        failure_cost=settings.ROUTING_FAILURE_COST,
+        now=now,
+    )
 
 
 def _check(
@@ -147,22 +173,42 @@ def _check_schedule(scheduled_at: datetime, now: datetime) -> None:
         raise PayoutError("schedule_invalid", detail, param="scheduledAt")
 
 
-def _route(
-    request: PayoutRequest,
-    account: BeneficiaryAccount,
-    lines: Sequence[banks.BankLine],
-    now: datetime,
-) -> Route:
-    wish = Wish(
+def _fires(requests: Sequence[PayoutRequest], *, now: datetime) -> dict[int, dict[str, datetime]]:
+    """When a schedule collects next, by rail, for the requests that wait for one."""
+    waiting = {
+        n: request
+        for n, request in enumerate(requests)
+        if request.priority == "batch" and request.scheduled_at is None
+    }
+    plans = schedules.enabled() if waiting else []
+    known: dict[tuple[UUID, str, str], datetime | None] = {}
+    found: dict[int, dict[str, datetime]] = {}
+    for n, request in waiting.items():
+        for rail in METHODS[request.payout_method]:
+            key = (request.tenant_id, request.currency, rail)
+            if key not in known:
+                known[key] = schedules.planned_fire(
+                    plans, tenant_id=key[0], currency=key[1], rail=rail, after=now
+                )
+            if (fire := known[key]) is not None:
+                found.setdefault(n, {})[rail] = fire
+    return found
+
+
+def _wish(
+    request: PayoutRequest, account: BeneficiaryAccount, fires: Mapping[str, datetime]
+) -> Wish:
+    return Wish(
+        fires=fires,
         payout_method=request.payout_method,
         account_type=account.type,
         currency=request.currency,
         amount=request.amount,
+        country=account.country,
+        institution=account.institution,
+        priority=request.priority,
+        scheduled_at=request.scheduled_at,
     )
-    route = routing.choose([wish], lines=lines, on=now.date())[0]
-    if route is None:
-        raise PayoutError("rail_unsupported", param="payoutMethod")
-    return route
 
 
 def _draft(
@@ -172,43 +218,17 @@ def _draft(
     tenant: Tenant,
     route: Route,
     *,
-    rules: Sequence[PayoutSlaRule],
-    plans: Sequence[BatchSchedule],
     now: datetime,
 ) -> Draft:
-    rule = sla.most_specific(
-        rules,
-        connector_id=route.bank.id,
-        rail=route.bank.rail,
-        countries=(account.country, "EU")
-        if route.bank.rail.startswith("sepa")
-        else (account.country,),
-        priority=request.priority,
-        on=now.date(),
-    )
-    scheduled_at = request.scheduled_at
-    if scheduled_at is None and request.priority == "batch":
-        scheduled_at = schedules.planned_fire(
-            plans,
-            tenant_id=request.tenant_id,
-            currency=request.currency,
-            rail=route.bank.rail,
-            after=now,
-        )  # No schedule collects it: it goes at its cut-off, so that it is never stuck.
-        scheduled_at = scheduled_at or sla.next_cutoff(rule, now)
-    start = max(scheduled_at or now, now)
-    promise = sla.promise(
-        rule, amount=request.amount, accepted_at=start, decimals=money.EXPONENTS[request.currency]
-    )
     return Draft(
         index=index,
         request=request,
         account=account,
         tenant=tenant,
         route=route,
-        promise=promise,
-        status=_first_status(request, tenant, scheduled_at, now),
-        scheduled_at=scheduled_at,
+        promise=route.promise,
+        status=_first_status(request, tenant, route.scheduled_at, now),
+        scheduled_at=route.scheduled_at,
         payout_id=uuid7(),
         hold_id=uuid7(),
         decision_id=uuid7(),

@@ -101,6 +101,7 @@ class BankLine:
     effective_from: date | None
     effective_until: date | None
     paused: bool
+    breaker: str  # closed | open | half_open
 
     @property
     def key(self) -> str:
@@ -151,7 +152,7 @@ class BankLine:
 
 SELECT_LINES = (
     "SELECT c.id, c.name, c.rail, c.driver, c.config, c.credentials, c.preference, c.min_amount, c.max_amount,"
-    " c.enabled, c.effective_from, c.effective_until, coalesce(s.paused, false)"
+    f" c.enabled, c.effective_from, c.effective_until, coalesce(s.paused, false), {breaker.STATE_SQL}"
     " FROM bank_connectors c LEFT JOIN bank_connector_state s ON s.bank_connector_id = c.id"
 )
 
@@ -177,7 +178,7 @@ def _read(sql: str, params: list[Any]) -> list[BankLine]:
                 id=row[0], name=row[1], rail=row[2], driver=row[3],
                 config=row[4] if isinstance(row[4], dict) else json.loads(row[4]),
                 sealed_credentials=bytes(row[5]), preference=row[6], min_amount=row[7], max_amount=row[8],
-                enabled=row[9], effective_from=row[10], effective_until=row[11], paused=row[12],
+                enabled=row[9], effective_from=row[10], effective_until=row[11], paused=row[12], breaker=row[13],
             )
             for row in cursor.fetchall()
         ]  # fmt: skip

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from payouts import admission, audit, bulk, clock, doorbell, funds, keycache
+from payouts import admission, audit, bulk, clock, decisions, doorbell, funds, keycache
 from payouts.admission import Draft, PayoutRequest
 from payouts.audit import Actor
 from payouts.errors import PayoutError
@@ -155,7 +155,7 @@ def _insert(drafts: list[Draft], *, actor: Actor, at: datetime) -> list[Draft]:
     created = [draft for draft in drafts if draft.payout_id in written]
     if not created:
         return []
-    bulk.insert("routing_decisions", DECISION_TYPES, [_decision_row(draft) for draft in created])
+    decisions.record([_decision(draft) for draft in created])
     audit.record([_audit_row(draft) for draft in created], actor=actor)
     funds.place_holds(
         [draft.cover() for draft in created],
@@ -172,7 +172,8 @@ PAYOUT_TYPES = {
     "fee_currency": "text", "payout_method": "text", "priority": "text", "description": "text", "metadata": "jsonb",
     "status": "text", "rail": "text", "bank_connector_id": "uuid", "routing_decision_id": "uuid",
     "sla_rule_id": "uuid", "sla_target_settlement_date": "date", "sla_target_at": "timestamptz",
-    "predicted_settlement_at": "timestamptz", "ledger_hold_id": "uuid", "scheduled_at": "timestamptz",
+    "sira_routing_score": "numeric", "predicted_settlement_at": "timestamptz", "ledger_hold_id": "uuid",
+    "scheduled_at": "timestamptz",
     "created_by": "text", "created_by_role": "text", "created_at": "timestamptz",
     # Columns that start out the same for every payout.
     "sla_violated": "bool", "retry_count": "int", "max_retries": "int", "last_error": "text",
@@ -183,10 +184,6 @@ NEW_PAYOUT = {
     "sla_violated": False, "retry_count": 0, "max_retries": 3, "last_error": "", "last_error_code": "",
     "return_code": "", "bank_reference": "", "cancel_reason": "", "approved_by": "",
     "reconciliation_status": "unreconciled", "audit_sequence": 1, "version": 1,
-}  # fmt: skip
-DECISION_TYPES = {
-    "id": "uuid", "payout_id": "uuid", "tenant_id": "uuid", "bank_connector_id": "uuid", "rail": "text",
-    "reason": "text", "candidates": "jsonb",
 }  # fmt: skip
 
 
@@ -218,7 +215,8 @@ def _payout_row(draft: Draft, actor: Actor, at: datetime) -> dict[str, Any]:
         "sla_rule_id": promise.rule_id,
         "sla_target_settlement_date": promise.target_date,
         "sla_target_at": promise.target_at,
-        "predicted_settlement_at": promise.target_at,
+        "sira_routing_score": draft.route.score,
+        "predicted_settlement_at": draft.route.predicted_at,
         "ledger_hold_id": draft.hold_id,
         "scheduled_at": draft.scheduled_at,
         "created_by": actor.id,
@@ -227,16 +225,13 @@ def _payout_row(draft: Draft, actor: Actor, at: datetime) -> dict[str, Any]:
     }
 
 
-def _decision_row(draft: Draft) -> dict[str, Any]:
-    return {
-        "id": draft.decision_id,
-        "payout_id": draft.payout_id,
-        "tenant_id": draft.request.tenant_id,
-        "bank_connector_id": draft.route.bank.id,
-        "rail": draft.route.bank.rail,
-        "reason": draft.route.reason,
-        "candidates": json.dumps(draft.route.candidates),
-    }
+def _decision(draft: Draft) -> decisions.Decision:
+    return decisions.Decision(
+        id=draft.decision_id,
+        payout_id=draft.payout_id,
+        tenant_id=draft.request.tenant_id,
+        route=draft.route,
+    )
 
 
 def _audit_row(draft: Draft) -> audit.AuditRow:

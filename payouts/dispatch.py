@@ -25,6 +25,7 @@ from payouts import (
     crypto,
     doorbell,
     evidence,
+    failover,
     funds,
     metrics,
     outcomes,
@@ -33,6 +34,7 @@ from payouts import (
 from payouts.audit import engine
 from payouts.banks import BankLine, MaySend, Outcome, OutcomeKind
 from payouts.evidence import Statement
+from payouts.failover import NOT_AT_A_BANK
 from payouts.outcomes import Member
 from payouts.states import LockedPayout, Move
 
@@ -53,6 +55,7 @@ class Claim:
 def dispatch_due() -> int:
     """Tell banks about everything that is due, one transmission at a time. Returns how many payouts moved."""
     told = 0
+    failover.reroute_due()
     for bank in banks.lines():
         try:
             told += _tell(bank)
@@ -128,14 +131,6 @@ def _due_ids(bank: BankLine) -> list[UUID]:
     if not _window_closed(bank):
         return []
     return _take(bank, able.max_instructions)
-
-
-# Nothing is claimed while an earlier order for it may be, or is just being, told to a bank.
-NOT_AT_A_BANK = (
-    " AND NOT EXISTS (SELECT FROM payout_retry_log a JOIN bank_transmissions t ON t.id = a.transmission_id"
-    " WHERE a.payout_id = v.id AND (a.state IN ('intent', 'unknown', 'accepted', 'settled')"
-    " OR t.state = 'sending'))"
-)
 
 
 def _window_closed(bank: BankLine) -> bool:

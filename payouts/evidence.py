@@ -107,7 +107,7 @@ EVIDENCE_TYPES = {
     "source": "text", "source_key": "text", "position": "int", "bank_connector_id": "uuid", "attempt_id": "uuid",
     "payout_id": "uuid", "tenant_id": "uuid", "reference": "text", "kind": "text", "code": "text",
     "detail": "text", "amount": "numeric", "currency": "text", "value_date": "date", "bank_reference": "text",
-    "effect": "text",
+    "reaction": "text", "effect": "text",
 }  # fmt: skip
 
 
@@ -350,7 +350,9 @@ def _evidence_row(
     statement: Statement, attempt: _Attempt | None, case: _Case | None, effect: str
 ) -> dict[str, Any]:
     row = {name: getattr(statement, name, None) for name in EVIDENCE_TYPES}
+    spoke = statement.kind in ("rejected", "returned")
     return row | {
+        "reaction": statement.reaction if spoke else "",
         "attempt_id": attempt.id if attempt else None,
         "payout_id": attempt.payout_id if attempt else None,
         "tenant_id": case.payout.tenant_id if case else None,

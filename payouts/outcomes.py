@@ -154,7 +154,11 @@ def statement_of(
         currency=event.currency,
         value_date=event.value_date,
         bank_reference=event.bank_reference,
-        reaction=bank.connector.reaction(event.code).value if event.kind == "rejected" else "retry",
+        reaction=(
+            bank.connector.reaction(event.code).value
+            if event.kind in ("rejected", "returned")
+            else "retry"
+        ),
         final_on=final_on,
     )
 

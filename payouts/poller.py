@@ -26,6 +26,7 @@ from payouts import (
     inbound,
     measures,
     metrics,
+    statistics,
 )
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def duties() -> list[Duty]:
         Duty("reports", settings.REPORT_POLL_S, _reports),
         Duty("health", settings.HEALTH_CHECK_S, _health),
         Duty("measures", 5.0, _measure),
+        Duty("statistics", settings.STATISTICS_S, statistics.count_evidence),
     ]
     if settings.WORKER_ENABLE_SLA_MONITORING:
         found.append(Duty("promises", INSTANT_PROMISES_S, alerts.sweep_instant_promises))

@@ -190,7 +190,14 @@ def _audit_row(move: Move) -> audit.AuditRow:
     )
 
 
-def note(payouts: Sequence[LockedPayout], action: str, *, actor: Actor, reason: str = "") -> None:
+def note(
+    payouts: Sequence[LockedPayout],
+    action: str,
+    *,
+    actor: Actor,
+    reason: str = "",
+    data: Mapping[UUID, dict[str, Any]] | None = None,
+) -> None:
     """Write an audit row for locked payouts whose status stays, e.g. a cancellation that was asked for."""
     ids = [payout.id for payout in payouts]
     with connection.cursor() as cursor:
@@ -209,6 +216,7 @@ def note(payouts: Sequence[LockedPayout], action: str, *, actor: Actor, reason: 
                 from_status=payout.status,
                 to_status=payout.status,
                 reason=reason,
+                data=(data or {}).get(payout.id, {}),
             )
             for payout in payouts
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal, InvalidOperation
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -42,6 +43,19 @@ def whole(name: str, default: int, *, minimum: int = 1) -> int:
     if value != int(value):
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value}")
     return int(value)
+
+
+def amounts(name: str, default: str) -> dict[str, Decimal]:
+    """Amounts per currency, e.g. "*:10000,XOF:5000000"; "*" stands for every other one."""
+    raw = os.environ.get(name, default)
+    found = {}
+    for pair in raw.split(","):
+        currency, _, amount = pair.strip().partition(":")
+        try:
+            found[currency] = Decimal(amount)
+        except InvalidOperation:
+            raise ImproperlyConfigured(f"{name} must look like {default}, not {raw!r}") from None
+    return found
 
 
 # Signatures by somebody who keeps a private key. With a shared secret (HS256) whoever can check could sign.

@@ -7,7 +7,6 @@ Durations are in seconds unless the name says otherwise; amounts are decimal tex
 from __future__ import annotations
 
 import os
-from decimal import Decimal
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -121,13 +120,16 @@ BREAKER_WINDOW_S = env.number("BREAKER_WINDOW_S", 60 if SANDBOX else 300, minimu
 BREAKER_PAUSE_S = env.number("BREAKER_PAUSE_S", 2 if SANDBOX else 30, minimum=0.05)
 BREAKER_PAUSE_MAX_S = env.number("BREAKER_PAUSE_MAX_S", 10 if SANDBOX else 300, minimum=0.05)
 
+# --- Choosing a route -----------------------------------------------------------------------------------
+ROUTING_FAILURE_COST = env.amounts("ROUTING_FAILURE_COST", "*:2,XOF:1200")
+STATISTICS_S = env.number("STATISTICS_S", 2 if SANDBOX else 30, minimum=0.05)
+SIRA_URL = env.text("SIRA_URL", "")  # empty: the rules decide alone
+SIRA_DEADLINE_MS = env.whole("SIRA_DEADLINE_MS", 300)
+SIRA_PAUSE_S = env.number("SIRA_PAUSE_S", 10)
+
 # --- People ---------------------------------------------------------------------------------------------
-APPROVAL_LIMITS = {  # Above this a second person must approve; a tenant's settings may say otherwise.
-    currency: Decimal(limit)
-    for currency, limit in (
-        pair.split(":") for pair in env.text("APPROVAL_LIMITS", "*:10000,XOF:5000000").split(",")
-    )
-}
+# Above this a second person must approve; a tenant's settings may say otherwise.
+APPROVAL_LIMITS = env.amounts("APPROVAL_LIMITS", "*:10000,XOF:5000000")
 PAYOUT_HORIZON_DAYS = 366  # How far ahead `scheduledAt` may lie.
 
 # --- Requests ---------------------------------------------------------------------------------------------

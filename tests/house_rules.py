@@ -54,7 +54,7 @@ OWNERS = [
     Owner("bank_evidence", "insert", _only("payouts/evidence.py")),
     *(Owner("payout_batch(es|_items)", verb, _only("payouts/batches.py")) for verb in ("insert", "update")),
     Owner("batch_schedules", "insert", _only("payouts/schedules.py")),
-    Owner("routing_decisions", "insert", _only("payouts/creation.py")),
+    Owner("routing_decisions", "insert", _only("payouts/decisions.py")),
     # The trigger that says who changed a status by hand is in the migration.
     Owner("payout_audit_log", "insert", _only("payouts/audit.py", "payouts/migrations/0003_rules.py")),
     Owner("ledger_.*", "insert", _only("ledger/book.py")),
