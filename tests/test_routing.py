@@ -109,6 +109,16 @@ def test_a_route_that_cannot_be_taken_says_why(
     assert (able is not None) == (refused in routing.WAITS)  # Better later than not at all.
 
 
+def test_a_bank_is_spoken_to_by_the_driver_it_names(sandbox: World) -> None:
+    named_so = {bank.key: (bank.driver, bank.rail) for bank in banks.lines()}
+    built = {
+        bank.key: (bank.connector.driver, bank.connector.capabilities().rail)
+        for bank in banks.lines()
+    }
+    assert built == named_so
+    assert len(set(built.values())) >= 2
+
+
 def test_a_method_is_served_by_its_rails_only(line: BankLine) -> None:
     made = choices([named(line, "first"), named(line, "second", "wire")], rule("sepa"))
     looked_at = made.survey(replace(EUR, payout_method="wire"))
