@@ -42,6 +42,7 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
+from connectors.schemes.reasons import is_duplicate
 from payouts import bankstate, breaker, clock, crypto, metrics, sla
 from payouts.bankstate import (
     BankHealth,
@@ -316,10 +317,13 @@ def check_health(bank: BankLine) -> Health:
 
 
 def note_call(bank: BankLine, outcome: Outcome) -> None:
-    """Let the breaker learn from a call that told the bank something. A refusal is a good answer."""
-    if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED):
+    """Let the breaker learn from a call that told the bank something. A refusal is a good answer.
+
+    "You sent that before" is neither: the bank works, and what became of the order must be asked.
+    """
+    if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED) or outcome.events:
         breaker.note_success(bank.id)
-    else:
+    elif not is_duplicate(outcome.code):
         breaker.note_failure(bank.id, reason=outcome.code)
 
 

@@ -55,7 +55,7 @@ class Claim:
 def dispatch_due() -> int:
     """Tell banks about everything that is due, one transmission at a time. Returns how many payouts moved."""
     told = 0
-    failover.reroute_due()
+    _let_others_take_over()
     for bank in banks.lines():
         try:
             told += _tell(bank)
@@ -68,6 +68,16 @@ def dispatch_due() -> int:
             metrics.worker_failed("dispatch")
             banks.note_broken(bank.id, type(error).__name__)
     return told
+
+
+def _let_others_take_over() -> None:
+    """What goes wrong here must not keep anything from being told where it is."""
+    try:
+        failover.reroute_due()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("no other bank could be looked for")
 
 
 def _tell(bank: BankLine) -> int:

@@ -76,7 +76,9 @@ ROWS = [
         "Brique 85: connector interface, health in real time, failover to a backup",
         "payouts/failover.py, payouts/breaker.py, payouts/bankstate.py",
         "tests/test_failover.py::test_what_was_never_sent_goes_to_the_backup",
-        Cut(path="payouts/dispatch.py", old="    failover.reroute_due()\n", new="    pass\n"),
+        Cut(
+            path="payouts/dispatch.py", old="        failover.reroute_due()\n", new="        pass\n"
+        ),
     ),
     Row(
         "S107",
