@@ -15,7 +15,18 @@ from uuid import UUID
 from django.conf import settings
 from uuid_utils.compat import uuid7
 
-from payouts import banks, beneficiaries, clock, funds, money, routing, schedules, sira, statistics
+from payouts import (
+    banks,
+    beneficiaries,
+    clock,
+    funds,
+    money,
+    routing,
+    schedules,
+    sira,
+    sla,
+    statistics,
+)
 from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.models import BeneficiaryAccount, PayoutSlaRule, Status, Tenant
