@@ -218,6 +218,7 @@ def test_a_real_scrape_answers_every_query_and_equals_the_database(
 ) -> None:
     calls = 'sum(connector_requests_total{operation="submit"})'
     sends = "SELECT coalesce(sum(sends), 0)::int FROM bank_transmissions"
+    assert _until_equal(engine, prometheus)
     calls_before, sends_before = prometheus.number(calls), engine.query(sends)[0][0]
     settle(engine, pay(engine, count=12))
     assert _until_equal(engine, prometheus)
