@@ -120,12 +120,14 @@ SEE_ALL = """
 ALTER FUNCTION payout_rules() SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION payout_hold_follows() SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION holds_equal_payouts() SECURITY DEFINER SET search_path = public, pg_temp;
+ALTER FUNCTION batch_item_rules() SECURITY DEFINER SET search_path = public, pg_temp;
 """
 
 BACKWARD = """
 ALTER FUNCTION payout_rules() SECURITY INVOKER RESET search_path;
 ALTER FUNCTION payout_hold_follows() SECURITY INVOKER RESET search_path;
 ALTER FUNCTION holds_equal_payouts() SECURITY INVOKER RESET search_path;
+ALTER FUNCTION batch_item_rules() SECURITY INVOKER RESET search_path;
 DO $$
 DECLARE
   p record;
