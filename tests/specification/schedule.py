@@ -85,6 +85,6 @@ ROWS = [
             new='@rule("sla_violation", severity="low"')),
     Row("S108", "Runbook: after violations, adjust cut-offs and levels; the next promises follow",
         "ops/service_levels.py, payouts/admission.py", f"{SLA}::test_a_changed_service_level_holds_for_the_next_payout",
-        Cut(path="payouts/admission.py", old="rules = list(PayoutSlaRule.objects.all())",
-            new="rules: list[PayoutSlaRule] = []")),
+        Cut(path="payouts/admission.py", old="rules=list(PayoutSlaRule.objects.all())",
+            new="rules=[]")),
 ]  # fmt: skip
