@@ -6,16 +6,15 @@ resolves itself when its rule no longer finds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import audit, banks, bulk, clock, idempotency
+from payouts import audit, bulk, clock, idempotency
 from payouts.audit import Actor, engine
 from payouts.errors import PayoutError
 
@@ -66,13 +65,13 @@ def sweep(*alert_types: str) -> int:
         registered = RULES[name]
         with transaction.atomic(durable=True):
             findings = list(registered.find(now))
-            raised += _raise(registered, findings)
+            raised += raise_new(registered, findings)
             if registered.resolves_itself:
                 _settle(registered, findings)
     return raised
 
 
-def _raise(registered: Registered, findings: list[Finding]) -> int:
+def raise_new(registered: Registered, findings: list[Finding]) -> int:
     rows = [
         {
             "id": uuid7(), "payout_id": f.payout_id, "tenant_id": f.tenant_id,
@@ -185,89 +184,3 @@ def _verdict(
     if alert_id not in fresh and not replayed:
         return Refused(alert_id, PayoutError("alert_already_resolved"))
     return Resolved(alert_id, replayed)
-
-
-def _rows(sql: str, params: list[Any]) -> Iterator[tuple[UUID, UUID, str]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        yield from cursor.fetchall()
-
-
-@rule("sla_violation", severity="high", resolves_itself=False)
-def late_payouts(now: datetime) -> Iterator[Finding]:
-    """Payouts past their promise, marked once and for good."""
-    return _mark_late(now)
-
-
-def sweep_instant_promises() -> int:
-    """The same within seconds, for promises that were made in seconds. Returns how many alerts are new."""
-    now = clock.now()
-    in_seconds = (
-        " AND sla_rule_id IN (SELECT id FROM payout_sla_rules WHERE target_seconds IS NOT NULL)"
-    )
-    with transaction.atomic(durable=True):
-        return _raise(RULES["sla_violation"], list(_mark_late(now, only=in_seconds)))
-
-
-def _mark_late(now: datetime, *, only: str = "") -> Iterator[Finding]:
-    """Two sweeps at once share the work: a row that another one has locked is left to it, or to the next."""
-    sql = (
-        "UPDATE payouts SET sla_violated = true, sla_violated_at = %s WHERE NOT sla_violated AND id IN"
-        " (SELECT id FROM v_payouts_sla_at_risk WHERE sla_target_at < %s"
-        f"{only} ORDER BY sla_target_at LIMIT 5000 FOR NO KEY UPDATE SKIP LOCKED)"
-        " RETURNING id, tenant_id, sla_target_settlement_date::text"
-    )
-    for payout_id, tenant_id, target in _rows(sql, [now, now]):
-        message = f"Promised for {target} and not settled"
-        yield Finding(key=str(payout_id), message=message, payout_id=payout_id, tenant_id=tenant_id)
-
-
-@rule("dlq", severity="high", resolves_itself=True)
-def dead_payouts(now: datetime) -> Iterator[Finding]:
-    """Payouts that wait for a person."""
-    sql = "SELECT id, tenant_id, last_error_code FROM payouts WHERE status = 'dlq' LIMIT 5000"
-    for payout_id, tenant_id, code in _rows(sql, []):
-        message = f"Needs a person: {code or 'no code'}"
-        yield Finding(key=str(payout_id), message=message, payout_id=payout_id, tenant_id=tenant_id)
-
-
-@rule("bank_contradiction", severity="critical", resolves_itself=False)
-def contradictions(now: datetime) -> Iterator[Finding]:
-    """A bank says that it paid what we hold for refused, or names other money than we asked for."""
-    sql = (
-        "SELECT e.id, e.payout_id, e.tenant_id, e.kind, e.effect FROM bank_evidence e"
-        " WHERE e.effect IN ('contradiction', 'mismatch') AND e.recorded_at > clock_timestamp() - interval '7 days'"
-        " AND NOT EXISTS (SELECT FROM payout_alerts a WHERE a.dedupe_key = 'bank_contradiction:' || e.id)"
-        " LIMIT 500"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        for evidence_id, payout_id, tenant_id, kind, effect in cursor.fetchall():
-            message = f"The bank says {kind}: {effect}"
-            yield Finding(
-                key=str(evidence_id), message=message, payout_id=payout_id, tenant_id=tenant_id
-            )
-
-
-@rule("unreadable_document", severity="high", resolves_itself=False)
-def unreadable_documents(now: datetime) -> Iterator[Finding]:
-    """Documents from banks that our readers refuse."""
-    sql = (
-        "SELECT d.id, d.document_type, d.error FROM bank_documents d WHERE d.error <> ''"
-        " AND NOT EXISTS (SELECT FROM payout_alerts a WHERE a.dedupe_key = 'unreadable_document:' || d.id)"
-        " LIMIT 500"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        for document_id, document_type, error in cursor.fetchall():
-            yield Finding(key=str(document_id), message=f"{document_type}: {error}"[:500])
-
-
-@rule("connector_down", severity="critical", resolves_itself=True)
-def broken_connectors(now: datetime) -> Iterator[Finding]:
-    """Banks that do not answer, that cannot be used as configured, or whose breaker is open."""
-    for bank in banks.health_report():
-        if not bank.healthy:
-            yield Finding(
-                key=str(bank.connector_id), message=f"{bank.key} is not healthy: {bank.message}"
-            )

@@ -1,11 +1,13 @@
 """Who did what, to which payout, why: one row in the transaction of the change itself.
 
-Rows hold ids, states, codes and reasons; never a name, an account number or a secret.
+Rows hold ids, states, codes and reasons; never a name, an account number or a secret. A reason is what a
+person typed: what looks like an account number or an e-mail address in it is left out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +51,20 @@ class AuditRow:
     data: dict[str, Any] = field(default_factory=dict)
 
 
+# An IBAN, written in groups or not; eight digits or more; an e-mail address.
+IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", re.IGNORECASE)
+DIGITS = re.compile(r"(?<![\w-])\+?\d(?: ?\d){7,}(?![\w-])")
+ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+LEFT_OUT = "[left out]"
+
+
+def without_personal_data(text: str) -> str:
+    """A reason as it may be kept. Identifiers of ours (UUIDs, codes of banks) stay."""
+    text = ADDRESS.sub(LEFT_OUT, text)
+    text = IBAN.sub(lambda m: LEFT_OUT if sum(c.isdigit() for c in m[0]) >= 8 else m[0], text)
+    return DIGITS.sub(LEFT_OUT, text)
+
+
 TYPES = {
     "payout_id": "uuid", "tenant_id": "uuid", "sequence": "int", "action": "text", "from_status": "text",
     "to_status": "text", "actor": "text", "actor_role": "text", "reason": "text", "data": "jsonb",
@@ -72,7 +88,7 @@ def record(rows: Sequence[AuditRow], *, actor: Actor) -> None:
                 "to_status": row.to_status,
                 "actor": actor.id,
                 "actor_role": actor.role,
-                "reason": row.reason,
+                "reason": without_personal_data(row.reason),
                 "data": json.dumps(row.data),
                 "request_id": actor.request_id,
             }

@@ -12,12 +12,14 @@ class RetryPolicy:
     """Exponential back-off with jitter. All in seconds.
 
     The wait before try n (n = 1 for the first repetition) lies between half and the whole of
-    min(cap, base * factor ** (n - 1)): never at once, never all together.
+    min(cap, base * factor ** (n - 1)): never at once, never all together. `limit` repetitions, then a
+    person must look.
     """
 
     base_s: float
     factor: float
     cap_s: float
+    limit: int = 3
 
     def ceiling_s(self, repetition: int) -> float:
         """The longest wait before a repetition."""

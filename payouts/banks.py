@@ -43,7 +43,8 @@ from connectors.base import (
     UnreadableDocument,
 )
 from connectors.schemes.reasons import is_duplicate
-from payouts import bankstate, breaker, clock, crypto, metrics, sla
+from payouts import audit, bankstate, breaker, clock, crypto, metrics, sla
+from payouts.audit import Actor, engine
 from payouts.bankstate import (
     BankHealth,
     MaySend,
@@ -82,6 +83,7 @@ __all__ = [
     "take_probe",
 ]
 # No 0/O, 1/I: references are read out over the telephone.
+CONFIGURED = engine("configure")  # Unless a person did.
 REFERENCE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -193,10 +195,11 @@ def configure(
     config: dict[str, object],
     credentials: dict[str, str],
     preference: int = 100,
+    actor: Actor = CONFIGURED,
 ) -> UUID:
     """Make a bank connection known; one that is known keeps its id and gets the new settings."""
     with transaction.atomic(durable=True):
-        row, _ = BankConnector.objects.get_or_create(
+        row, fresh = BankConnector.objects.get_or_create(
             name=name, rail=rail, defaults={"driver": driver, "credentials": b"", "config": config}
         )
         row.driver, row.config, row.preference = driver, config, preference
@@ -207,6 +210,9 @@ def configure(
             row=row.id,
         )
         row.save()
+        data = {"connector": f"{name}:{rail}", "driver": driver, "settings": sorted(config)}
+        action = "connector.created" if fresh else "connector.configured"
+        audit.record([audit.AuditRow(action=action, data=data)], actor=actor)
     return row.id
 
 

@@ -181,7 +181,7 @@ PAYOUT_TYPES = {
     "approved_by": "text", "reconciliation_status": "text", "audit_sequence": "int", "version": "int",
 }  # fmt: skip
 NEW_PAYOUT = {
-    "sla_violated": False, "retry_count": 0, "max_retries": 3, "last_error": "", "last_error_code": "",
+    "sla_violated": False, "retry_count": 0, "last_error": "", "last_error_code": "",
     "return_code": "", "bank_reference": "", "cancel_reason": "", "approved_by": "",
     "reconciliation_status": "unreconciled", "audit_sequence": 1, "version": 1,
 }  # fmt: skip
@@ -209,6 +209,7 @@ def _payout_row(draft: Draft, actor: Actor, at: datetime) -> dict[str, Any]:
         "description": request.description,
         "metadata": json.dumps(request.metadata or {}),
         "status": draft.status,
+        "max_retries": settings.RETRY_POLICIES[draft.route.bank.rail].limit,
         "rail": draft.route.bank.rail,
         "bank_connector_id": draft.route.bank.id,
         "routing_decision_id": draft.decision_id,

@@ -183,6 +183,8 @@ def _apply(statement: Statement, attempt: _Attempt, case: _Case) -> str:
         case.live = new_state in ("intent", "unknown", "accepted", "settled")
     for to, columns in steps:
         _step(case, statement, to, columns)
+        if "next_retry_at" in columns and attempt.columns:
+            attempt.columns["next_retry_at"] = columns["next_retry_at"]
     return "moved"
 
 
@@ -256,7 +258,7 @@ def _not_sent_steps(
     if statement.code in ENGINE_FAULTS and _engine_faults(attempt) + 1 >= POISON_TRIES:
         return [("dlq", _error(statement))]
     again_at_once = statement.code == "claim_lost" and attempt.sends <= 2
-    delay = 0.0 if again_at_once else _policy().delay_s(attempt.sends)
+    delay = 0.0 if again_at_once else _policy(case.payout.rail).delay_s(attempt.sends)
     return [
         (
             "failed",
@@ -292,7 +294,7 @@ def _rejection_steps(
         return [("cancelled", {})] if case.payout.cancel_requested else []
     wants_retry = statement.reaction in ("retry", "retry_other_rail")
     if wants_retry and retries < case.payout.max_retries and "failed" in TRANSITIONS[status]:
-        delay = max(_policy().delay_s(retries + 1), statement.retry_after_s or 0)
+        delay = max(_policy(case.payout.rail).delay_s(retries + 1), statement.retry_after_s or 0)
         return [("failed", {"next_retry_at": _in(delay), "retry_count": retries + 1, **error})]
     return [("dlq", error)] if "dlq" in TRANSITIONS[status] else []
 
@@ -336,10 +338,9 @@ def _error(statement: Statement) -> dict[str, Any]:
     return {"last_error": statement.detail, "last_error_code": statement.code}
 
 
-def _policy() -> RetryPolicy:
-    return RetryPolicy(
-        base_s=settings.RETRY_BASE_S, factor=settings.RETRY_FACTOR, cap_s=settings.RETRY_CAP_S
-    )
+def _policy(rail: str) -> RetryPolicy:
+    policy: RetryPolicy = settings.RETRY_POLICIES[rail]
+    return policy
 
 
 def _in(seconds: float) -> datetime:
@@ -364,16 +365,17 @@ def _write_attempts(attempts: Sequence[_Attempt]) -> None:
     """Attempt states first: the trigger on payouts looks at them."""
     if not attempts:
         return
-    names = ["error_class", "error_code", "error_message", "bank_reference"]
+    names = ["error_class", "error_code", "error_message", "bank_reference", "next_retry_at"]
     values = [[a.columns.get(name) for a in attempts] for name in names]
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payout_retry_log a SET state = v.state, updated_at = clock_timestamp(),"
             " error_class = coalesce(v.error_class, a.error_class), error_code = coalesce(v.error_code, a.error_code),"
             " error_message = coalesce(v.error_message, a.error_message),"
-            " bank_reference = coalesce(v.bank_reference, a.bank_reference)"
-            " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
-            " AS v (id, state, error_class, error_code, error_message, bank_reference) WHERE a.id = v.id",
+            " bank_reference = coalesce(v.bank_reference, a.bank_reference), next_retry_at = v.next_retry_at"
+            " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])"
+            " AS v (id, state, error_class, error_code, error_message, bank_reference, next_retry_at)"
+            " WHERE a.id = v.id",
             [[a.id for a in attempts], [a.columns["state"] for a in attempts], *values],
         )
 

@@ -137,6 +137,11 @@ def balances(tenant_id: UUID) -> list[book.BalanceView]:
     return book.get_balances(tenant_id)
 
 
+def problems() -> list[str]:
+    """What does not add up in the ledger, in words; empty when all of it does."""
+    return book.verify_book()
+
+
 def _resolve(covers: Sequence[Cover], status: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from payouts import (
-    alerts,
+    alert_rules,
     banks,
     batches,
     clock,
@@ -26,6 +26,7 @@ from payouts import (
     inbound,
     measures,
     metrics,
+    reconciliation,
     statistics,
 )
 
@@ -52,12 +53,13 @@ def duties() -> list[Duty]:
         Duty("dispatch", poll_s, _dispatch),
         Duty("resolve", min(poll_s, settings.INQUIRY_FIRST_S), _resolve),
         Duty("reports", settings.REPORT_POLL_S, _reports),
+        Duty("match", max(settings.REPORT_POLL_S, 1.0), reconciliation.match),
         Duty("health", settings.HEALTH_CHECK_S, _health),
         Duty("measures", 5.0, _measure),
         Duty("statistics", settings.STATISTICS_S, statistics.count_evidence),
     ]
     if settings.WORKER_ENABLE_SLA_MONITORING:
-        found.append(Duty("promises", INSTANT_PROMISES_S, alerts.sweep_instant_promises))
+        found.append(Duty("promises", INSTANT_PROMISES_S, alert_rules.sweep_instant_promises))
     if settings.SANDBOX:
         found.append(Duty("clock", 0.4, follow_simulator_clock))
     return found

@@ -12,7 +12,18 @@ from celery import current_app, shared_task
 from celery.signals import task_failure, worker_ready
 from django.conf import settings
 
-from payouts import alerts, banks, batches, dispatch, doorbell, doubt, inbound, lifecycle, metrics
+from payouts import (
+    alert_rules,
+    alerts,
+    banks,
+    batches,
+    dispatch,
+    doorbell,
+    doubt,
+    inbound,
+    lifecycle,
+    metrics,
+)
 
 QUEUES = {
     "dispatch": "payouts.tasks.dispatch_due",
@@ -93,7 +104,7 @@ def expire_payouts() -> int:
 
 @shared_task(name="payouts.tasks.sweep_alerts")
 def sweep_alerts() -> int:
-    return alerts.sweep(*(name for name in alerts.RULES if name != "sla_violation"))
+    return alerts.sweep(*(set(alerts.RULES) - set(alert_rules.ON_THEIR_OWN)))
 
 
 @shared_task(name="payouts.tasks.sweep_sla")
@@ -101,3 +112,8 @@ def sweep_sla() -> int:
     if not settings.WORKER_ENABLE_SLA_MONITORING:
         return 0  # Beat keeps its entry of the time when this was on.
     return alerts.sweep("sla_violation")
+
+
+@shared_task(name="payouts.tasks.check_invariants")
+def check_invariants() -> int:
+    return alerts.sweep("invariant_broken")

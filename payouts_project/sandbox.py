@@ -27,6 +27,9 @@ TIMINGS = {
     "INQUIRY_FIRST_S": "1",
     "REPORT_POLL_S": "1",
     "FILE_WINDOW_SECONDS": "2",
+    "ALERT_SWEEP_S": "5",
+    "SLA_SWEEP_S": "5",
+    "INVARIANTS_S": "60",
 }
 SANDBOX = {
     "SANDBOX": "1",

@@ -12,6 +12,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from payouts_project import environment as env
+from payouts_project import retries
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEMO_PASSWORD = env.text("DEMO_PASSWORD", "")  # of the sandbox logins; made by `./dev up`
@@ -110,6 +111,13 @@ FILE_WINDOW_SECONDS = env.number("FILE_WINDOW_SECONDS", 900)
 RETRY_BASE_S = env.number("RETRY_BASE_S", 60, minimum=0.05)
 RETRY_FACTOR = env.number("RETRY_FACTOR", 2 if SANDBOX else 4, minimum=1)
 RETRY_CAP_S = env.number("RETRY_CAP_S", 10 if SANDBOX else 6 * 3600, minimum=0.05)
+RETRY_LIMIT = env.whole("RETRY_LIMIT", 3, minimum=0)  # Repetitions after the first try.
+# Per rail, e.g. RETRY_POLICY_SEPA_INSTANT="5,2,300,3": base, factor, cap (seconds), limit.
+RETRY_POLICIES = retries.policies(
+    default=(RETRY_BASE_S, RETRY_FACTOR, RETRY_CAP_S, RETRY_LIMIT),
+    # What is promised in seconds is not worth a wait of hours.
+    instant=(min(RETRY_BASE_S, 5.0), 2.0, min(RETRY_CAP_S, 300.0), RETRY_LIMIT),
+)
 INQUIRY_FIRST_S = env.number("INQUIRY_FIRST_S", 5, minimum=0.05)
 INQUIRY_HORIZON_S = env.number("INQUIRY_HORIZON_S", 120 if SANDBOX else 72 * 3600, minimum=1)
 REPORT_POLL_S = env.number("REPORT_POLL_S", 60, minimum=0.05)
@@ -130,6 +138,12 @@ SIRA_PAUSE_S = env.number("SIRA_PAUSE_S", 10)
 # --- People ---------------------------------------------------------------------------------------------
 # Above this a second person must approve; a tenant's settings may say otherwise.
 APPROVAL_LIMITS = env.amounts("APPROVAL_LIMITS", "*:10000,XOF:5000000")
+# How often rules are swept, and when they speak.
+ALERT_SWEEP_S = env.number("ALERT_SWEEP_S", 60, minimum=1)
+SLA_SWEEP_S = env.number("SLA_SWEEP_S", 300, minimum=1)
+INVARIANTS_S = env.number("INVARIANTS_S", 600, minimum=1)
+AT_RISK_MINUTES = env.whole("AT_RISK_MINUTES", 60)
+IN_DOUBT_ALERT_S = env.number("IN_DOUBT_ALERT_S", 30 if SANDBOX else 900, minimum=0)
 PAYOUT_HORIZON_DAYS = 366  # How far ahead `scheduledAt` may lie.
 
 # --- Requests ---------------------------------------------------------------------------------------------
@@ -239,10 +253,11 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TASK_DEFAULT_QUEUE = "payouts"
 CELERY_BEAT_SCHEDULE = {
     "expire-payouts": {"task": "payouts.tasks.expire_payouts", "schedule": 60.0},
-    "sweep-alerts": {"task": "payouts.tasks.sweep_alerts", "schedule": 60.0},
+    "sweep-alerts": {"task": "payouts.tasks.sweep_alerts", "schedule": ALERT_SWEEP_S},
+    "check-invariants": {"task": "payouts.tasks.check_invariants", "schedule": INVARIANTS_S},
 }
 if WORKER_ENABLE_SLA_MONITORING:
-    CELERY_BEAT_SCHEDULE["sweep-sla"] = {"task": "payouts.tasks.sweep_sla", "schedule": 300.0}
+    CELERY_BEAT_SCHEDULE["sweep-sla"] = {"task": "payouts.tasks.sweep_sla", "schedule": SLA_SWEEP_S}
 
 # --- Pages, time, logs -----------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["ops.roles.RoleBackend"]

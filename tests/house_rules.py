@@ -56,7 +56,8 @@ OWNERS = [
     Owner("batch_schedules", "insert", _only("payouts/schedules.py")),
     Owner("routing_decisions", "insert", _only("payouts/decisions.py")),
     # The trigger that says who changed a status by hand is in the migration.
-    Owner("payout_audit_log", "insert", _only("payouts/audit.py", "payouts/migrations/0003_rules.py")),
+    Owner("payout_audit_log", "insert",
+          _only("payouts/audit.py", "payouts/migrations/0003_rules.py", "payouts/migrations/0008_watching.py")),
     Owner("ledger_.*", "insert", _only("ledger/book.py")),
     Owner("ledger_balances", "update", _only("ledger/book.py")),
     # What is never changed, and what is never deleted.
@@ -101,7 +102,7 @@ LOCKERS = {
     "ledger/book.py", "payouts/dispatch.py", "payouts/doubt.py", "payouts/inbound.py",
     "payouts/lifecycle.py", "payouts/outcomes.py", "payouts/rotation.py", "payouts/states.py",
     "payouts/batches.py", "payouts/schedules.py",  # a schedule, always before payouts
-    "payouts/alerts.py",  # marks late payouts; skips what is locked, so it waits for nobody
+    "payouts/alert_rules.py",  # marks late payouts; skips what is locked, so it waits for nobody
     "ops/service_levels.py",  # a rule while a person changes it; nothing that moves money locks one
 }  # fmt: skip
 LOCK = re.compile(r"\bFOR (NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)\b|\bLOCK TABLE\b", re.IGNORECASE)
@@ -274,6 +275,7 @@ FLOATS = {
     "payouts/dispatch.py": (1, "seconds"),
     "payouts/models/journal.py": (1, "seconds by which the sandbox's clock runs ahead"),
     "payouts_project/environment.py": (2, "durations in settings"),
+    "payouts_project/retries.py": (2, "durations in settings"),
     "payouts_project/supervisor.py": (1, "seconds"),
 }
 

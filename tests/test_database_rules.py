@@ -79,26 +79,34 @@ def _forbidden(table: str, trigger: str, *verbs: str, also: tuple[str, ...] = ()
 CHANGED = {
     "amount": "amount + 1", "currency": "'USD'", "tenant_id": "%(other)s", "external_id": "'another'",
     "id": "%(other)s", "ledger_hold_id": "%(other)s", "beneficiary_account_id": "%(other)s",
+    "beneficiary_id": "%(other)s", "request_fingerprint": "'x'", "created_by": "'another'", "fee_currency": "'USD'",
 }  # fmt: skip
+ROUTE_CHANGED = {"fee_amount": "fee_amount + 1", "bank_connector_id": "%(other)s", "rail": "'wire'"}
 HOLD_CHANGED = {
     "hold_amount": "hold_amount + 1", "currency": "'USD'", "tenant_id": "%(other)s", "id": "%(other)s",
     "payout_id": "%(bare)s", "ledger_transfer_id": "%(other)s",
 }  # fmt: skip
 ATTEMPT_CHANGED = {
     "reference": "'another'", "attempt_number": "2", "payout_id": "%(payout)s", "bank_connector_id": "%(other)s",
-    "id": "%(other)s",
+    "id": "%(other)s", "tenant_id": "%(other)s",
 }  # fmt: skip
 HOLD_DIFFERS = {
     "hold_amount": "hold_amount + 1", "currency": "'USD'", "tenant_id": "%(other)s",
     "id": "%(other)s", "status": "'released', now()",
 }  # fmt: skip
+ALSO = {
+    "beneficiary_account_id": ("payouts_beneficiary_account__ab8f9218_fk_beneficia",),
+    "beneficiary_id": ("payouts_beneficiary_id_49d1f665_fk_beneficiaries_id",),
+}
+FOLLOWS = ("payout_holds.payout_follows",)
 NEVER = ("payout_holds.never_deleted", "payout_retry_log.never_deleted")
 APPEND, EVERY = "append_only", ("UPDATE", "DELETE", "TRUNCATE")
 CASES = [
     # What a payout pays never changes.
     *(Case("payouts.payout_rules", RESTRICT, f"UPDATE payouts SET {c} = {v} WHERE id = %(bare)s",
-           tuple(name for name in ("payouts_beneficiary_account__ab8f9218_fk_beneficia",)
-                 if c == "beneficiary_account_id")) for c, v in CHANGED.items()),
+           ALSO.get(c, ())) for c, v in CHANGED.items()),
+    *(Case("payouts.payout_rules", RESTRICT, f"UPDATE payouts SET {c} = {v} WHERE id = %(busy)s")
+      for c, v in ROUTE_CHANGED.items()),
     *(Case("payout_holds.hold_rules", RESTRICT, f"UPDATE payout_holds SET {c} = {v} WHERE id = %(hold)s")
       for c, v in HOLD_CHANGED.items()),
     *(Case("payout_retry_log.attempt_rules", RESTRICT, f"UPDATE payout_retry_log SET {c} = {v} WHERE id = %(attempt)s")
@@ -108,14 +116,18 @@ CASES = [
     Case("payouts_amount_above_zero", CHECK, Copy("payouts", "payout", {"amount": "0"})),
     Case("payouts_status_known", CHECK, Copy("payouts", "payout", {"status": "'lost'"})),
     Case("payouts_priority_known", CHECK, Copy("payouts", "payout", {"priority": "'urgent'"})),
-    Case("payouts_settled_has_time", CHECK, Copy("payouts", "payout", {"status": "'settled'"})),
+    Case("payouts_settled_has_time", CHECK, "UPDATE payouts SET status = 'processing' WHERE id = %(payout)s;"
+         "UPDATE payouts SET status = 'settled' WHERE id = %(payout)s", ("payouts.hold_follows",)),
     Case("payouts_approved_by_another", CHECK,
          "UPDATE payouts SET approved_by = %(creator)s WHERE id = %(payout)s"),
+    *(Case("payouts.begins", CHECK, Copy("payouts", "payout", {"status": f"'{status}'"}))
+      for status in ("processing", "sent", "failed", "dlq", "in_doubt", "rejected", "cancelled", "returned")),
     # Its hold.
     Case("payout_holds_payout_id_key", UNIQUE, Copy("payout_holds", "hold"), EQUAL),
     Case("payout_holds_amount_above_zero", CHECK, Copy("payout_holds", "hold", BARE | {"hold_amount": "0"}), EQUAL),
     Case("payout_holds_resolved_has_time", CHECK, "UPDATE payout_holds SET resolved_at = now() WHERE id = %(hold)s"),
-    Case("payout_holds_resolved_has_time", CHECK, "UPDATE payout_holds SET status = 'released' WHERE id = %(hold)s"),
+    Case("payout_holds_resolved_has_time", CHECK, "UPDATE payout_holds SET status = 'released' WHERE id = %(hold)s",
+         FOLLOWS),
     *(Case("payout_holds.equal_payouts", CHECK, Copy("payout_holds", "hold", BARE | {c: v}))
       for c, v in HOLD_DIFFERS.items() if c != "status"),
     Case("payout_holds.equal_payouts", CHECK,
@@ -124,8 +136,11 @@ CASES = [
       for status in ("settled", "rejected", "returned")),
     Case("payouts.hold_follows", CHECK, "UPDATE payouts SET status = 'cancelled' WHERE id = %(payout)s"),
     Case("payouts.hold_follows", CHECK,
-         "UPDATE payout_holds SET status = 'released', resolved_at = now() WHERE id = %(hold)s;"
-         "UPDATE payouts SET status = 'cancelled' WHERE id = %(payout)s"),
+         "UPDATE payouts SET status = 'cancelled' WHERE id = %(payout)s;"
+         "UPDATE payout_holds SET status = 'released', resolved_at = now() WHERE id = %(hold)s", FOLLOWS),
+    *(Case("payout_holds.payout_follows", CHECK,
+           f"UPDATE payout_holds SET status = '{status}', resolved_at = now() WHERE id = %(hold)s")
+      for status in ("released", "reversed")),
     # Its attempts.
     Case("payout_retry_log_one_live_attempt", UNIQUE, Copy("payout_retry_log", "attempt", ONE_MORE)),
     Case("payout_retry_log_number", UNIQUE,

@@ -11,7 +11,17 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from payouts import alerts, clock, creation, dispatch, doubt, inbound, lifecycle, states
+from payouts import (
+    alert_rules,
+    clock,
+    creation,
+    dispatch,
+    doubt,
+    inbound,
+    lifecycle,
+    reconciliation,
+    states,
+)
 from payouts.models import Payout
 from tests import database
 from tests.database import run
@@ -106,6 +116,7 @@ SERVES = {
     "payouts_ready": "dispatch: what is due at a bank, in order of service",
     "payouts_scheduled": "lifecycle: whose time has come",
     "payouts_to_approve": "what waits for a second person",
+    "payouts_to_reconcile": "reconciliation: what no booking of a bank was matched with",
     "payouts_to_retry": "dispatch: what is to be tried again",
     "payouts_with_a_promise": "alerts: promises that were not kept",
     "routing_decisions_of_payout": "why a payout went that way",
@@ -118,7 +129,7 @@ def test_every_index_serves_a_named_query_or_guards_a_rule() -> None:
         f" WHERE c.relnamespace = 'public'::regnamespace AND {OURS.format('i.indrelid::regclass::text')}"
     )
     assert {name for name, unique in indexes if not unique} == set(SERVES)
-    assert (len(indexes), len(SERVES)) == (91, 37)
+    assert (len(indexes), len(SERVES)) == (92, 38)
 
 
 # --- views, functions, triggers -------------------------------------------------------------------------
@@ -175,8 +186,10 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("payout_holds", "equal_payouts"),
         ("payout_holds", "hold_rules"),
         ("payout_holds", "never_deleted"),
+        ("payout_holds", "payout_follows"),
         ("payout_retry_log", "attempt_rules"),
         ("payout_retry_log", "never_deleted"),
+        ("payouts", "begins"),
         ("payouts", "hold_follows"),
         ("payouts", "never_deleted"),
         ("payouts", "payout_rules"),
@@ -253,7 +266,7 @@ def _list(world: World, payout: Payout) -> None:
 
 
 def _late(world: World, payout: Payout) -> None:
-    list(alerts.late_payouts(clock.now()))
+    list(alert_rules.late_payouts(clock.now()))
 
 
 def _claim(world: World, payout: Payout) -> None:
@@ -275,7 +288,11 @@ HOT: dict[str, tuple[str, Callable[[World, Payout], object]]] = {
     "payouts_with_a_promise": ("UPDATE payouts SET sla_violated = true", _late),
     "payouts_dead": (
         "SELECT id, tenant_id, last_error_code FROM payouts WHERE status = 'dlq'",
-        lambda world, payout: list(alerts.dead_payouts(clock.now())),
+        lambda world, payout: list(alert_rules.dead_payouts(clock.now())),
+    ),
+    "payouts_to_reconcile": (
+        "\nSELECT p.id, bool_or(e.effect = 'mismatch') FROM payouts",
+        lambda world, payout: reconciliation.match(),
     ),
     "payouts_of_tenant": ('SELECT "payouts"."id"', _list),
     "payouts_idempotency_key": ("SELECT p.tenant_id, p.external_id, p.id", _look_up_keys),

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 
-from payouts import alerts, clock, poller, sla, tasks
+from payouts import alert_rules, alerts, clock, poller, sla, tasks
 from payouts.models import Payout, PayoutAlert, PayoutSlaRule
 from tests.world import World
 
@@ -235,9 +235,9 @@ def test_an_instant_promise_is_watched_in_seconds(sandbox: World) -> None:
     Payout.objects.filter(pk=quick.pk).update(sla_rule_id=instant)
     for payout in (quick, slow):
         _make_late(payout, seconds=1)
-    assert alerts.sweep_instant_promises() == 1
+    assert alert_rules.sweep_instant_promises() == 1
     assert (_alerts(quick), _alerts(slow)) == ([("sla_violation", "high")], [])
-    assert alerts.sweep_instant_promises() == 0
+    assert alert_rules.sweep_instant_promises() == 0
 
 
 @pytest.mark.django_db

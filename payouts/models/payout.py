@@ -201,6 +201,14 @@ class Payout(models.Model):
             models.Index(
                 fields=["batch_id"], condition=Q(batch_id__isnull=False), name="payouts_of_batch"
             ),
+            models.Index(
+                fields=["id"],
+                condition=Q(
+                    reconciliation_status="unreconciled",
+                    status__in=["settled", "returned", "dlq", "cancelled", "rejected"],
+                ),
+                name="payouts_to_reconcile",
+            ),
             # Late and still open: few rows, and none of them on the way of a payout in time.
             models.Index(
                 fields=["sla_target_at"],

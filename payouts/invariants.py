@@ -1,0 +1,127 @@
+"""What must be true of the tables at any instant: one query each, whose rows are the violations.
+
+All are asked in one snapshot (REPEATABLE READ, read only). The names are those of the reliability notes:
+conservation, holds, one live attempt, evidence, approval, tenants, audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from payouts import funds
+
+OPEN = "('requires_approval', 'scheduled', 'pending', 'processing', 'in_doubt', 'sent', 'failed', 'dlq')"
+LIVE = "('intent', 'unknown', 'accepted', 'settled')"
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One invariant: what it says, and the first rows that break it (none: it holds)."""
+
+    name: str
+    says: str
+    broken: tuple[str, ...]
+
+
+# name: (what holds, query for what does not; its first column says where)
+INVARIANTS: dict[str, tuple[str, str]] = {
+    "held_is_in_flight": (
+        "what a merchant has on hold is what its open payouts come to",
+        f"""SELECT coalesce(b.tenant_id, p.tenant_id) || ' ' || coalesce(b.currency, p.currency)
+        FROM ledger_balances b FULL JOIN (SELECT tenant_id, currency, sum(amount) AS total FROM payouts
+          WHERE status IN {OPEN} GROUP BY 1, 2) p ON (p.tenant_id, p.currency) = (b.tenant_id, b.currency)
+        WHERE coalesce(b.held, 0) <> coalesce(p.total, 0)""",
+    ),
+    "one_hold_each": (
+        "every payout has one hold, equal in money and merchant",
+        """SELECT p.id::text FROM payouts p LEFT JOIN payout_holds h ON h.payout_id = p.id WHERE h.id IS NULL
+        OR (h.hold_amount, h.currency, h.tenant_id, h.id)
+           IS DISTINCT FROM (p.amount, p.currency::varchar, p.tenant_id, p.ledger_hold_id)""",
+    ),
+    "hold_follows_status": (
+        "a hold is active while its payout is open, captured when it was paid, given back when it was not",
+        f"""SELECT p.id || ': ' || p.status || ', hold ' || h.status FROM payouts p
+        JOIN payout_holds h ON h.payout_id = p.id WHERE h.status <> CASE WHEN p.status IN {OPEN} THEN 'active'
+          WHEN p.status IN ('settled', 'returned') THEN 'released' ELSE 'reversed' END""",
+    ),
+    "one_live_attempt": (
+        "at most one attempt of a payout may be at a bank",
+        f"""SELECT payout_id::text FROM payout_retry_log WHERE state IN {LIVE}
+        GROUP BY payout_id HAVING count(*) > 1""",
+    ),
+    "closed_is_nowhere": (
+        "no refused or cancelled payout has an attempt that may be at a bank",
+        f"""SELECT p.id::text FROM payouts p JOIN payout_retry_log a ON a.payout_id = p.id
+        WHERE p.status IN ('cancelled', 'rejected') AND a.state IN {LIVE}""",
+    ),
+    "paid_was_said": (
+        "what is sent, settled or returned has an attempt that a bank has, and the bank's word for it",
+        """SELECT p.id || ' ' || p.status FROM payouts p WHERE p.status IN ('sent', 'settled', 'returned')
+        AND NOT EXISTS (SELECT FROM payout_retry_log a JOIN bank_evidence e ON e.attempt_id = a.id
+          WHERE a.payout_id = p.id AND a.state IN ('accepted', 'settled')
+          AND e.kind IN ('accepted', 'settled', 'returned'))""",
+    ),
+    "nothing_is_forgotten": (
+        "what waits for a retry has a time for it, and what was claimed has somebody who answers for it",
+        f"""SELECT p.id || ' ' || p.status FROM payouts p WHERE
+        (p.status = 'failed' AND p.next_retry_at IS NULL)
+        OR (p.status IN ('processing', 'in_doubt') AND NOT EXISTS (
+          SELECT FROM payout_retry_log a WHERE a.payout_id = p.id AND a.state IN {LIVE}))""",
+    ),
+    "tenants_apart": (
+        "attempts, holds, evidence and alerts of a payout belong to its merchant",
+        """SELECT p.id::text FROM payouts p JOIN payout_retry_log a ON a.payout_id = p.id
+          WHERE a.tenant_id <> p.tenant_id
+        UNION ALL SELECT p.id::text FROM payouts p JOIN bank_evidence e ON e.payout_id = p.id
+          WHERE e.tenant_id <> p.tenant_id
+        UNION ALL SELECT p.id::text FROM payouts p JOIN payout_alerts l ON l.payout_id = p.id
+          WHERE l.tenant_id <> p.tenant_id""",
+    ),
+    "approved_by_another": (
+        "nobody approved a payout of their own",
+        "SELECT id::text FROM payouts WHERE approved_by <> '' AND approved_by = created_by",
+    ),
+    "every_change_has_an_author": (
+        "a payout's audit rows number as many as its record says, and the last one is its status",
+        """SELECT p.id::text FROM payouts p LEFT JOIN LATERAL (
+          SELECT count(*) AS n FROM payout_audit_log l WHERE l.payout_id = p.id) l ON true
+        LEFT JOIN LATERAL (SELECT to_status FROM payout_audit_log l WHERE l.payout_id = p.id
+          AND l.to_status <> '' ORDER BY sequence DESC LIMIT 1) s ON true
+        WHERE l.n <> p.audit_sequence OR s.to_status IS DISTINCT FROM p.status""",
+    ),
+    "batches_add_up": (
+        "a batch counts its payouts, all in its own currency",
+        """SELECT b.id::text FROM payout_batches b LEFT JOIN payout_batch_items i ON i.batch_id = b.id
+        LEFT JOIN payouts p ON p.id = i.payout_id GROUP BY b.id
+        HAVING b.total_payouts <> count(p.id) OR b.total_amount <> coalesce(sum(p.amount), 0)
+            OR bool_or(p.currency <> b.currency)""",
+    ),
+}
+BOOK = ("book", "the ledger balances: transfers, currencies, balances against their entries")
+NAMES = (BOOK[0], *INVARIANTS)
+
+
+def check(only: Collection[str] = ()) -> list[Verdict]:
+    """Ask them all, or those named, in one snapshot. Raises KeyError for an unknown name."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return ask(only)
+
+
+def ask(only: Collection[str] = ()) -> list[Verdict]:
+    """The same without a snapshot over all of them: each is one statement, so each is true of an instant."""
+    return [_ask(name) for name in only or NAMES]
+
+
+def _ask(name: str) -> Verdict:
+    if name == BOOK[0]:
+        return Verdict(name=name, says=BOOK[1], broken=tuple(funds.problems()[:SHOWN]))
+    says, sql = INVARIANTS[name]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM ({sql}) broken LIMIT {SHOWN}")
+        return Verdict(name=name, says=says, broken=tuple(row[0] for row in cursor.fetchall()))

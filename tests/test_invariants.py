@@ -1,0 +1,95 @@
+"""What must always be true: it is, and each query sees it when it is not."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from payouts import alerts, dispatch, invariants
+from payouts.models import Payout, PayoutAlert
+from tests.world import World
+
+# name: raw SQL that breaks it, with the database's own rules lifted for the moment
+BREAKING = {
+    "book": "UPDATE ledger_balances SET available = available + 1 WHERE currency = 'EUR'",
+    "held_is_in_flight": "UPDATE ledger_balances SET held = held + 1 WHERE currency = 'EUR'",
+    "one_hold_each": "UPDATE payout_holds SET hold_amount = 1",
+    "hold_follows_status": "UPDATE payout_holds SET status = 'reversed', resolved_at = now()",
+    "one_live_attempt": "DROP INDEX payout_retry_log_one_live_attempt; INSERT INTO payout_retry_log (id, payout_id,"
+    " tenant_id, attempt_number, connector, bank_connector_id, rail, reference, transmission_id, state, sends,"
+    " error_class, error_code, error_message, bank_reference, actor) SELECT gen_random_uuid(), payout_id, tenant_id,"
+    " 2, connector, bank_connector_id, rail, 'another', transmission_id, state, 1, '', '', '', '', 'x'"
+    " FROM payout_retry_log",
+    "closed_is_nowhere": "UPDATE payouts SET status = 'cancelled'",
+    "paid_was_said": "DELETE FROM bank_evidence",
+    "nothing_is_forgotten": "UPDATE payouts SET status = 'failed', next_retry_at = NULL",
+    "tenants_apart": "UPDATE payout_retry_log SET tenant_id = gen_random_uuid()",
+    "approved_by_another": "ALTER TABLE payouts DROP CONSTRAINT payouts_approved_by_another;"
+    " UPDATE payouts SET approved_by = created_by",
+    "every_change_has_an_author": "DELETE FROM payout_audit_log WHERE sequence = 2",
+    "batches_add_up": "INSERT INTO payout_batches (id, batch_name, batch_type, currency, schedule_cron, time_zone,"
+    " scheduled_at, status, total_payouts, total_amount) VALUES (gen_random_uuid(), 'x', 'x', 'EUR', '', 'UTC',"
+    " now(), 'open', 1, 1)",
+}  # fmt: skip
+
+
+@pytest.fixture
+def sent(sandbox: World) -> Payout:
+    payout = sandbox.create()
+    dispatch.dispatch_due()
+    assert sandbox.status(payout) == "sent"
+    return payout
+
+
+def lifted(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(sql)
+        cursor.execute("SET LOCAL session_replication_role = origin")
+
+
+def test_all_hold_and_each_has_a_way_to_be_broken(sent: Payout) -> None:
+    assert [verdict.name for verdict in invariants.ask() if verdict.broken] == []
+    assert set(BREAKING) == set(invariants.NAMES)
+
+
+@pytest.mark.parametrize("name", invariants.NAMES)
+def test_an_invariant_sees_what_breaks_it(sent: Payout, name: str) -> None:
+    lifted(BREAKING[name])
+    (verdict,) = invariants.ask([name])
+    assert verdict.broken
+
+
+def test_a_broken_invariant_is_a_critical_alert_until_it_holds_again(sent: Payout) -> None:
+    lifted(BREAKING["held_is_in_flight"])
+    assert alerts.sweep("invariant_broken") >= 1
+    found = PayoutAlert.objects.filter(alert_type="invariant_broken", resolved=False)
+    assert {alert.severity for alert in found} == {"critical"}
+    lifted("UPDATE ledger_balances SET held = held - 1 WHERE currency = 'EUR'")
+    alerts.sweep("invariant_broken")
+    assert not PayoutAlert.objects.filter(alert_type="invariant_broken", resolved=False).exists()
+
+
+def test_the_command_says_which_and_ends_accordingly(real_sandbox: World) -> None:
+    """With real commits: the snapshot of all of them needs a transaction of its own."""
+    real_sandbox.create()
+    assert told_by_command() == (0, [])
+    with transaction.atomic():
+        lifted(BREAKING["held_is_in_flight"])
+    code, broken = told_by_command()
+    assert code == 1
+    assert "held_is_in_flight" in broken
+
+
+def told_by_command() -> tuple[int, list[str]]:
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_invariants", "--json", stdout=out)
+    told = json.loads(out.getvalue())
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, [check["name"] for check in told["checks"] if check["broken"]]
