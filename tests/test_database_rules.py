@@ -197,6 +197,9 @@ CASES = [
          "INSERT INTO metric_cursor (id, audit_id, seen_id, seen_xid) VALUES (2, 0, 0, 0)"),
     Case("metric_totals_one_each", UNIQUE, "INSERT INTO metric_totals (metric, label, bucket, observations, total)"
          " VALUES ('m', 'l', 0, 1, 0), ('m', 'l', 0, 1, 0)"),
+    Case("routing_cursor_one_row", CHECK, "INSERT INTO routing_cursor (id) VALUES (2)"),
+    Case("routing_statistics_one_each", UNIQUE, "INSERT INTO routing_statistics (bank_connector_id, institution,"
+         " measure, bucket, seen) VALUES (%(bank)s, '', 'm', 0, 1), (%(bank)s, '', 'm', 0, 1)"),
     Case("idempotency_keys_for_ever", UNIQUE, "INSERT INTO idempotency_keys (tenant_id, route, key, fingerprint)"
          " VALUES (%(tenant)s, 'r', 'k', ''), (%(tenant)s, 'r', 'k', '')"),
     # What is only ever added to, and what is never deleted.
