@@ -1,6 +1,6 @@
 """What may become a payout: every rule of a create that needs no money, then the route and the promise.
 
-Nothing is written here but a tenant's row on its first use.
+Nothing is written here, so that a quote may be judged by the same code as a create.
 """
 
 from __future__ import annotations
@@ -88,8 +88,7 @@ def judge(
     if not numbered:
         return [], refusals
     now = clock.now()
-    beneficiaries.ensure_tenants({r.tenant_id for _, r in numbered})
-    tenants = Tenant.objects.in_bulk({r.tenant_id for _, r in numbered})
+    tenants = beneficiaries.find_tenants({r.tenant_id for _, r in numbered})
     accounts = BeneficiaryAccount.objects.in_bulk({r.beneficiary_account_id for _, r in numbered})
     sound: list[tuple[int, PayoutRequest, BeneficiaryAccount]] = []
     for n, request in numbered:

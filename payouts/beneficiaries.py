@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from payouts import audit, banks, crypto, idempotency
 from payouts.audit import Actor
 from payouts.errors import PayoutError
-from payouts.models import Beneficiary, BeneficiaryAccount
+from payouts.models import Beneficiary, BeneficiaryAccount, Tenant
 
 TABLE, COLUMN = "beneficiary_accounts", "details"
 
@@ -104,6 +104,15 @@ def ensure_tenants(tenant_ids: Iterable[UUID]) -> None:
             " SELECT t, '', 'active', '{}', 1 FROM unnest(%s::uuid[]) AS t ON CONFLICT DO NOTHING",
             [sorted(set(tenant_ids))],
         )
+
+
+def find_tenants(tenant_ids: Collection[UUID]) -> dict[UUID, Tenant]:
+    """Tenants, as they are or as their first use would make them. Nothing is written."""
+    known = Tenant.objects.in_bulk(tenant_ids)
+    return {
+        tenant_id: known.get(tenant_id) or Tenant(id=tenant_id, status="active", settings={})
+        for tenant_id in tenant_ids
+    }
 
 
 def open_accounts(account_ids: Iterable[UUID]) -> dict[UUID, banks.AccountDetails]:

@@ -11,13 +11,24 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from payouts import admission, audit, bulk, clock, decisions, doorbell, funds, keycache
+from payouts import (
+    admission,
+    audit,
+    beneficiaries,
+    bulk,
+    clock,
+    decisions,
+    doorbell,
+    funds,
+    keycache,
+)
 from payouts.admission import Draft, PayoutRequest
 from payouts.audit import Actor
 from payouts.errors import PayoutError
@@ -42,6 +53,15 @@ class Refused:
 Result = Created | Replayed | Refused
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a request would become, were it made now. `available` is what the merchant has before it."""
+
+    draft: Draft
+    approval_limit: Decimal | None
+    available: Decimal
+
+
 def create_payouts(requests: Sequence[PayoutRequest], *, actor: Actor) -> list[Result]:
     """Create payouts, each exactly once for its tenant and key. Returns one result per request, in order.
 
@@ -55,6 +75,7 @@ def create_payouts(requests: Sequence[PayoutRequest], *, actor: Actor) -> list[R
     later = _repeated_keys(drafts)  # The same key twice in one list: the first one is created.
     drafts = [draft for draft in drafts if draft.index not in later]
     if drafts:
+        beneficiaries.ensure_tenants({draft.request.tenant_id for draft in drafts})
         created = _write(drafts, actor=actor)
         results |= {draft.index: Created(draft.payout_id) for draft in created}
         keycache.remember([(d.request, d.payout_id) for d in created])
@@ -63,6 +84,25 @@ def create_payouts(requests: Sequence[PayoutRequest], *, actor: Actor) -> list[R
     # What was found good, was not written and is nobody's replay could not be paid for.
     unpaid = Refused(PayoutError("insufficient_funds", param="amount"))
     return [results.get(n, unpaid) for n in range(len(requests))]
+
+
+def quote_payouts(requests: Sequence[PayoutRequest], *, actor: Actor) -> list[Quote | Refused]:
+    """Say what would become of requests, each as if it stood alone: judged as a create is, and without any effect."""
+    drafts, refusals = admission.judge(list(enumerate(requests)), actor=actor)
+    quotes: dict[int, Quote | Refused] = {n: Refused(error) for n, error in refusals.items()}
+    balances = {
+        (tenant_id, balance.currency): balance.available
+        for tenant_id in {draft.request.tenant_id for draft in drafts}
+        for balance in funds.balances(tenant_id)
+    }
+    for draft in drafts:
+        money = (draft.request.tenant_id, draft.request.currency)
+        quotes[draft.index] = Quote(
+            draft=draft,
+            approval_limit=admission.approval_limit(draft.tenant, draft.request.currency),
+            available=balances.get(money, Decimal(0)),
+        )
+    return [quotes[n] for n in range(len(requests))]
 
 
 def _replays(requests: Iterable[tuple[int, PayoutRequest]]) -> dict[int, Result]:

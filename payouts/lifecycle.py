@@ -53,6 +53,11 @@ Result = Done | Requested | Refused
 Decide = Callable[[LockedPayout], "Result | Move"]
 
 
+def is_cancellable(status: str, *, live_attempt: bool) -> bool:
+    """Whether a payout can be cancelled at once: no bank has it, and none may have it."""
+    return status in CANCELLABLE and not live_attempt
+
+
 def cancel_payouts(
     ids: Sequence[UUID],
     *,
@@ -69,7 +74,7 @@ def cancel_payouts(
 def _judge_cancel(payout: LockedPayout, *, reason: str) -> Result | Move:
     if payout.status == "cancelled":
         return Done(payout.id, payout.status)
-    if payout.status in CANCELLABLE and not payout.live_attempt:
+    if is_cancellable(payout.status, live_attempt=payout.live_attempt):
         columns = {"cancel_reason": reason}
         return Move(payout=payout, to="cancelled", reason=reason, columns=columns)
     if payout.status in CANCEL_LATER or (payout.status == "dlq" and payout.live_attempt):

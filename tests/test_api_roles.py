@@ -24,6 +24,9 @@ TABLE: dict[str, dict[str, set[str]]] = {
     "payout-cancel": {"POST": {F, T}},
     "payout-retry": {"POST": {F, T}},
     "payout-approve": {"POST": {F, T}},
+    "payouts-bulk": {"POST": {M, F, T}},
+    "payouts-quote": {"POST": {M, F, T}},
+    "payout-timeline": {"GET": {M, F, T, B}},
     "payouts-stats": {"GET": {M, F, T, B}},
     "payouts-alerts": {"GET": {F, T, B}},
     "payouts-alert-resolve": {"POST": {F, T}},
@@ -41,6 +44,9 @@ PATHS = {
     "payout-retry": "/api/payouts/{id}/retry",
     "payout-approve": "/api/payouts/{id}/approve",
     "payouts-stats": "/api/payouts/stats/summary",
+    "payouts-bulk": "/api/payouts/bulk",
+    "payouts-quote": "/api/payouts/quote",
+    "payout-timeline": "/api/payouts/{id}/timeline",
     "payouts-alerts": "/api/payouts/ops/alerts",
     "payouts-alert-resolve": "/api/payouts/ops/alerts/{id}/resolve",
     "connectors-health": "/api/payouts/connectors/health",
@@ -58,6 +64,7 @@ SECRET = "shared-with-the-gateway"
 GOOD = {
     ("payouts", "POST"): 201, ("payouts", "GET"): 200, ("payout", "GET"): 200, ("payout-cancel", "POST"): 200,
     ("payout-retry", "POST"): 409, ("payout-approve", "POST"): 409, ("payouts-stats", "GET"): 200,
+    ("payouts-bulk", "POST"): 200, ("payouts-quote", "POST"): 200, ("payout-timeline", "GET"): 200,
     ("payouts-alerts", "GET"): 200, ("payouts-alert-resolve", "POST"): 200, ("connectors-health", "GET"): 200,
     ("beneficiaries", "POST"): 201, ("ledger-deposits", "POST"): 201, ("ledger-balances", "GET"): 200,
 }  # fmt: skip
@@ -92,6 +99,8 @@ def attempt(world: World, caller: Api, name: str, method: str, payout_id: str) -
     }
     bodies: dict[str, Any] = {
         "payouts": payout_body(world, amount="1"),
+        "payouts-bulk": [payout_body(world, amount="1") | {"idempotencyKey": str(uuid4())}],
+        "payouts-quote": payout_body(world, amount="1"),
         "payout-cancel": {"reason": "no"},
         "payouts-alert-resolve": {"reason": "seen"},
         "beneficiaries": {

@@ -36,6 +36,9 @@ OPERATE = frozenset({"finance_ops", "treasury_ops"})
 ROLES: dict[str, dict[str, frozenset[str]]] = {
     "payouts": {"GET": READ, "POST": CREATE},
     "payout": {"GET": READ},
+    "payouts-bulk": {"POST": CREATE},
+    "payouts-quote": {"POST": CREATE},
+    "payout-timeline": {"GET": READ},
     "payout-cancel": {"POST": OPERATE},
     "payout-retry": {"POST": OPERATE},
     "payout-approve": {"POST": OPERATE},

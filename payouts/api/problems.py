@@ -42,7 +42,7 @@ FROM_STATUS = {
 }
 
 
-def answer(error: PayoutError, *, request_id: str) -> JsonResponse:
+def describe(error: PayoutError, *, request_id: str) -> dict[str, Any]:
     """The body of a refusal."""
     body: dict[str, Any] = {
         "success": False,
@@ -55,7 +55,14 @@ def answer(error: PayoutError, *, request_id: str) -> JsonResponse:
     }
     if error.param:
         body["param"] = error.param
-    response = JsonResponse(body, status=error.status, content_type=TYPE)
+    return body
+
+
+def answer(error: PayoutError, *, request_id: str) -> JsonResponse:
+    """A refusal as an answer."""
+    response = JsonResponse(
+        describe(error, request_id=request_id), status=error.status, content_type=TYPE
+    )
     response["Content-Length"] = str(len(response.content))
     if error.retry_after_s is not None:
         response["Retry-After"] = str(error.retry_after_s)
@@ -68,7 +75,7 @@ def to_response(exception: Exception, context: dict[str, Any]) -> JsonResponse |
     """DRF's exception handler: everything that is foreseen becomes a problem; the rest is a bug, logged."""
     request = context["request"]
     request_id = str(request.META.get("payouts.request_id", ""))
-    error = _as_refusal(exception)
+    error = as_refusal(exception)
     if error is None:
         log.error("request %s failed", request_id, exc_info=exception)
         error = PayoutError("internal_error")
@@ -79,7 +86,8 @@ def to_response(exception: Exception, context: dict[str, Any]) -> JsonResponse |
     return response
 
 
-def _as_refusal(exception: Exception) -> PayoutError | None:
+def as_refusal(exception: Exception) -> PayoutError | None:
+    """What a caller is told about an exception that is foreseen; None for a bug."""
     if isinstance(exception, PayoutError):
         return exception
     if isinstance(exception, exceptions.ValidationError):

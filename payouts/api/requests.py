@@ -55,8 +55,15 @@ def _not_json(literal: str) -> Any:
 
 def read_json(body: bytes) -> Any:
     """One strict UTF-8 JSON document. Raises PayoutError; never anything else."""
+    document = parse_json(body)
+    check_tree(document)
+    return document
+
+
+def parse_json(body: bytes) -> Any:
+    """The document alone: its texts and its depth are checked by `check_tree`, as a whole or in parts."""
     try:
-        document = json.loads(
+        return json.loads(
             body.decode("utf-8"),
             parse_float=JsonNumber,
             parse_int=_whole,
@@ -67,11 +74,9 @@ def read_json(body: bytes) -> Any:
         raise PayoutError("json_too_deep") from None
     except ValueError:  # Not UTF-8, not JSON, a BOM, two documents.
         raise PayoutError("malformed_json") from None
-    _check_tree(document)
-    return document
 
 
-def _check_tree(document: Any) -> None:
+def check_tree(document: Any) -> None:
     """No NUL, no lone surrogate, at most DEPTH_MAX levels; without recursion of our own."""
     level = [document]
     for _ in range(DEPTH_MAX + 1):
@@ -109,13 +114,18 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        body = stream.read(settings.MAX_BODY_BYTES + 1)
-        if len(body) > settings.MAX_BODY_BYTES:
-            raise PayoutError("payload_too_large")
-        announced = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
-        if len(body) < int(announced):
-            raise PayoutError("bad_request", "The body is shorter than its Content-Length")
-        return read_json(body)
+        return read_json(read_body(stream, parser_context))
+
+
+def read_body(stream: IO[Any], parser_context: Mapping[str, Any] | None) -> bytes:
+    """The whole body, at most MAX_BODY_BYTES. Raises PayoutError."""
+    body: bytes = stream.read(settings.MAX_BODY_BYTES + 1)
+    if len(body) > settings.MAX_BODY_BYTES:
+        raise PayoutError("payload_too_large")
+    announced = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
+    if len(body) < int(announced):
+        raise PayoutError("bad_request", "The body is shorter than its Content-Length")
+    return body
 
 
 class RequestMiddleware:
@@ -208,6 +218,11 @@ def idempotency_key(request: Request, *, required: bool) -> str:
         if required:
             raise PayoutError("idempotency_key_required")
         return ""
+    return checked_key(raw)
+
+
+def checked_key(raw: str) -> str:
+    """A key as it is kept, without quotes around it. Raises PayoutError idempotency_key_invalid."""
     key = raw.strip()
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]

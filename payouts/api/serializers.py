@@ -19,8 +19,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from payouts import money
+from payouts import money, reasons
 from payouts.api.requests import JsonNumber
+from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.models import Beneficiary, Payout, PayoutAlert, Priority
 
@@ -255,6 +256,23 @@ class PayoutOutput(serializers.ModelSerializer[Payout]):
         shown["amount"] = money.display(instance.amount, instance.currency)
         shown["fee_amount"] = money.display(instance.fee_amount, instance.fee_currency)
         return shown
+
+
+def present_payout(payout: Payout, actor: Actor) -> dict[str, Any]:
+    """A payout as this caller may see it: merchants read no bank's own words and no operator's identity."""
+    shown = dict(PayoutOutput(payout).data)
+    if actor.is_merchant:
+        reason = reasons.explain(payout.last_error_code, rail=payout.rail)
+        returned = reasons.explain(payout.return_code, rail=payout.rail)
+        shown |= {
+            "last_error": reason.text,
+            "last_error_code": reason.code,
+            "return_code": returned.code,
+            "approved_by": "operator" if payout.approved_by else "",
+        }
+        if payout.created_by_role != actor.role:
+            shown["created_by"] = payout.created_by_role
+    return shown
 
 
 class AlertOutput(serializers.ModelSerializer[PayoutAlert]):

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.urls import path, register_converter
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from payouts.api import accounts, figures, operators, views
+from payouts.api import accounts, figures, many, operators, quotes, timeline, views
 
 
 class AnyCaseUuid:
@@ -27,6 +27,8 @@ register_converter(AnyCaseUuid, "id")
 urlpatterns = [
     path("payouts", views.PayoutsView.as_view(), name="payouts"),
     path("payouts/stats/summary", figures.StatsView.as_view(), name="payouts-stats"),
+    path("payouts/bulk", many.BulkView.as_view(), name="payouts-bulk"),
+    path("payouts/quote", quotes.QuoteView.as_view(), name="payouts-quote"),
     path("payouts/ops/alerts", operators.AlertsView.as_view(), name="payouts-alerts"),
     path(
         "payouts/ops/alerts/<id:alert_id>/resolve",
@@ -39,6 +41,9 @@ urlpatterns = [
         name="connectors-health",
     ),
     path("payouts/<id:payout_id>", views.PayoutView.as_view(), name="payout"),
+    path(
+        "payouts/<id:payout_id>/timeline", timeline.TimelineView.as_view(), name="payout-timeline"
+    ),
     path("payouts/<id:payout_id>/cancel", views.CancelView.as_view(), name="payout-cancel"),
     path("payouts/<id:payout_id>/retry", views.RetryView.as_view(), name="payout-retry"),
     path("payouts/<id:payout_id>/approve", views.ApproveView.as_view(), name="payout-approve"),

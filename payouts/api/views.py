@@ -9,12 +9,11 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from payouts import admission, creation, idempotency, keycache, lifecycle
-from payouts.api import filters, paging, schema, serializers
+from payouts import creation, lifecycle
+from payouts.api import creating, filters, paging, schema, serializers
 from payouts.api.auth import actor_of, writing_tenant
 from payouts.api.door import Door, fresh_or_replayed
 from payouts.api.requests import body_of, idempotency_key, key_use
-from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.models import Payout
 
@@ -38,14 +37,12 @@ class PayoutsView(Door):
         tenant_id = writing_tenant(request)
         key = idempotency_key(request, required=True)
         values = serializers.PayoutInput(data=body_of(request)).checked()
-        wish = _payout_request(tenant_id, key, values)
-        result, payout = _create(wish, actor_of(request))
-        if payout is None:
-            keycache.forget(wish)  # It remembers what the (restored?) database does not have.
-            result, payout = _create(wish, actor_of(request))
-        if payout is None:
-            raise PayoutError("service_unavailable", retry_after_s=2)
-        shown = {"success": True, "payout": serializers.PayoutOutput(payout).data}
+        wish = creating.payout_request(tenant_id, key, values)
+        result, payout = creating.create([wish], actor=actor_of(request))[0]
+        if isinstance(result, creation.Refused):
+            raise result.error
+        assert payout is not None  # noqa: S101  (what is not refused is there)
+        shown = {"success": True, "payout": serializers.present_payout(payout, actor_of(request))}
         response = fresh_or_replayed(shown, fresh=isinstance(result, creation.Created))
         response["Location"] = f"/api/payouts/{payout.pk}"
         return response
@@ -56,36 +53,8 @@ class PayoutsView(Door):
         found = filters.narrow(query, visible(request), by=filters.PayoutFilter)
         tenant_id = actor_of(request).tenant_id
         page = paging.read(found, query, order=NEWEST_FIRST, tenant_id=tenant_id)
-        shown = serializers.PayoutOutput(page.rows, many=True).data
+        shown = [serializers.present_payout(row, actor_of(request)) for row in page.rows]
         return Response({"success": True, "payouts": shown, **page.fields})
-
-
-def _create(wish: admission.PayoutRequest, actor: Actor) -> tuple[creation.Result, Payout | None]:
-    result = creation.create_payouts([wish], actor=actor)[0]
-    if isinstance(result, creation.Refused):
-        raise result.error
-    return result, Payout.objects.filter(pk=result.payout_id).first()
-
-
-def _payout_request(tenant_id: UUID, key: str, values: dict[str, Any]) -> admission.PayoutRequest:
-    return admission.PayoutRequest(
-        tenant_id=tenant_id,
-        external_id=key,
-        fingerprint=idempotency.fingerprint("POST /api/payouts", values),
-        origin_module=values["originModule"],
-        origin_entity_type=values["originEntityType"],
-        origin_entity_id=values["originEntityId"],
-        beneficiary_type=values["beneficiaryType"],
-        beneficiary_id=values["beneficiaryId"],
-        beneficiary_account_id=values["beneficiaryAccountId"],
-        amount=values["amount"],
-        currency=values["currency"],
-        payout_method=values["payoutMethod"],
-        priority=values["priority"],
-        description=values["description"] or "",
-        metadata=values["metadata"],
-        scheduled_at=values["scheduledAt"],
-    )
 
 
 def visible(request: Request) -> Any:
@@ -104,7 +73,8 @@ class PayoutView(Door):
         payout = visible(request).filter(pk=payout_id).first()
         if payout is None:
             raise PayoutError("not_found")
-        return Response({"success": True, "payout": serializers.PayoutOutput(payout).data})
+        shown = serializers.present_payout(payout, actor_of(request))
+        return Response({"success": True, "payout": shown})
 
 
 class CancelView(Door):

@@ -24,9 +24,12 @@ def _pages() -> dict[str, Any]:
     }
 
 
-PROBLEM = inline_serializer(
-    "Problem",
-    {
+def problem_field(**more: Any) -> Any:
+    return inline_serializer("Problem", _problem(), **more)
+
+
+def _problem() -> dict[str, Any]:
+    return {
         "success": drf.BooleanField(default=False),
         "type": drf.CharField(),
         "title": drf.CharField(),
@@ -35,8 +38,10 @@ PROBLEM = inline_serializer(
         "code": drf.CharField(help_text="Stable: programs decide by it."),
         "param": drf.CharField(required=False),
         "request_id": drf.CharField(),
-    },
-)
+    }
+
+
+PROBLEM = problem_field()
 ONE_PAYOUT = body("OnePayout", payout=serializers.PayoutOutput())
 MANY_PAYOUTS = body(
     "ManyPayouts",
@@ -144,4 +149,139 @@ HEALTH = body(
             },
         )
     ),
+)
+
+
+def _item() -> Any:
+    return inline_serializer(
+        "BulkResult",
+        {
+            "index": drf.IntegerField(),
+            "status": drf.IntegerField(help_text="What a create of its own would have answered."),
+            "payout": serializers.PayoutOutput(required=False),
+            "error": problem_field(required=False),
+        },
+        many=True,
+    )
+
+
+class BulkItem(serializers.PayoutInput):
+    """A create with its key."""
+
+    idempotencyKey = serializers.Text(max_length=255)  # noqa: N815
+
+
+BULK_REQUEST = inline_serializer("BulkRequest", {"payouts": BulkItem(many=True)})
+BULK = body(
+    "Bulk",
+    total=drf.IntegerField(),
+    created=drf.IntegerField(),
+    replayed=drf.IntegerField(),
+    refused=drf.IntegerField(),
+    results=_item(),
+)
+QUOTE = body(
+    "Quoted",
+    quote=inline_serializer(
+        "Quote",
+        {
+            "amount": drf.CharField(),
+            "currency": drf.CharField(),
+            "fee_amount": drf.CharField(),
+            "fee_currency": drf.CharField(),
+            "rail": drf.CharField(),
+            "connector": drf.CharField(required=False, help_text="Operators only."),
+            "routing_reason": drf.CharField(required=False, help_text="Operators only."),
+            "status": drf.ChoiceField(choices=["pending", "scheduled", "requires_approval"]),
+            "scheduled_at": drf.DateTimeField(allow_null=True),
+            "sla_target_settlement_date": drf.DateField(),
+            "sla_target_at": drf.DateTimeField(),
+            "predicted_settlement_at": drf.DateTimeField(),
+            "approval": inline_serializer(
+                "QuotedApproval",
+                {"required": drf.BooleanField(), "above": drf.CharField(allow_null=True)},
+            ),
+            "funds": inline_serializer(
+                "QuotedFunds",
+                {
+                    "available": drf.CharField(),
+                    "available_after": drf.CharField(),
+                    "enough": drf.BooleanField(),
+                },
+            ),
+            "candidates": inline_serializer(
+                "QuotedCandidate",
+                {
+                    "rail": drf.CharField(),
+                    "chosen": drf.BooleanField(),
+                    "refused": drf.CharField(
+                        allow_blank=True, help_text="Why it is not the way; empty when it could be."
+                    ),
+                    "connector": drf.CharField(required=False, help_text="Operators only."),
+                },
+                many=True,
+            ),
+        },
+    ),
+)
+
+
+def _event() -> Any:
+    text = drf.CharField
+    trouble = inline_serializer("Trouble", {"code": text(), "text": text()}, required=False)
+    return inline_serializer(
+        "TimelineEvent",
+        {
+            "at": drf.DateTimeField(),
+            "kind": drf.ChoiceField(
+                choices=["route", "status", "note", "attempt", "bank", "hold", "alert"]
+            ),
+            "what": text(help_text="For instance payout.sent, bank.settled, hold.released."),
+            "from_status": text(required=False),
+            "to_status": text(required=False),
+            "by": inline_serializer(
+                "TimelinePerson",
+                {
+                    "role": text(required=False),
+                    "id": text(required=False, help_text="Operators' and the engine's: for operators."),
+                },
+                required=False,
+            ),
+            "reason": text(required=False),
+            "trouble": trouble,
+            **{
+                name: text(required=False)
+                for name in (
+                    "state", "rail", "reference", "connector", "bank_reference", "source", "effect", "amount",
+                    "currency", "severity", "message",
+                )
+            },
+            "number": drf.IntegerField(required=False),
+            "value_date": drf.DateField(required=False),
+        },
+        many=True,
+    )  # fmt: skip
+
+
+TIMELINE = body(
+    "Timeline",
+    payout_id=drf.UUIDField(),
+    status=drf.ChoiceField(choices=Status.choices),
+    cancelable=drf.BooleanField(
+        help_text="At once. Otherwise a cancellation can only be asked for."
+    ),
+    sla_target_at=drf.DateTimeField(),
+    sla_violated=drf.BooleanField(),
+    next=inline_serializer(
+        "NextStep",
+        {
+            "action": drf.CharField(),
+            "at": drf.DateTimeField(
+                allow_null=True, help_text="At the latest; null: nobody knows."
+            ),
+            "who": drf.CharField(),
+        },
+        allow_null=True,
+    ),
+    events=_event(),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from payouts.errors import REFUSALS
@@ -205,3 +206,71 @@ def problem(code: str) -> dict[str, Any]:
         "code": code,
         "request_id": "01999999-0000-7000-8000-00000000000a",
     }
+
+
+BULK_WISH = {
+    "payouts": [
+        WISH | {"idempotencyKey": "run-7-line-1"},
+        WISH | {"idempotencyKey": "run-7-line-2", "amount": "0"},
+    ]
+}
+LINES = "\n".join(json.dumps(wish) for wish in BULK_WISH["payouts"])
+BULK = {
+    "success": True,
+    "total": 2,
+    "created": 1,
+    "replayed": 0,
+    "refused": 1,
+    "results": [
+        {"index": 0, "status": 201, "payout": PAYOUT | {"external_id": "run-7-line-1"}},
+        {"index": 1, "status": 422, "error": problem("amount_invalid")},
+    ],
+}
+QUOTE = {
+    "success": True,
+    "quote": {
+        "amount": "1000.00",
+        "currency": "USD",
+        "fee_amount": "0.25",
+        "fee_currency": "USD",
+        "rail": "ach",
+        "status": "pending",
+        "scheduled_at": None,
+        "sla_target_settlement_date": "2025-11-17",
+        "sla_target_at": "2025-11-18T05:00:00Z",
+        "predicted_settlement_at": "2025-11-18T05:00:00Z",
+        "approval": {"required": False, "above": "10000.00"},
+        "funds": {"available": "5000.00", "available_after": "4000.00", "enough": True},
+        "candidates": [
+            {"rail": "ach", "chosen": True, "refused": ""},
+            {"rail": "wire", "chosen": False, "refused": "Not available now"},
+        ],
+    },
+}
+TIMELINE: dict[str, Any] = {
+    "success": True,
+    "payout_id": PAYOUT_ID,
+    "status": "sent",
+    "cancelable": False,
+    "sla_target_at": "2025-11-18T05:00:00Z",
+    "sla_violated": False,
+    "next": {"action": "settle", "at": "2025-11-18T05:00:00Z", "who": "bank"},
+    "events": [
+        {
+            "at": "2025-11-13T10:00:00Z", "kind": "status", "what": "payout.created", "to_status": "pending",
+            "by": {"role": "merchant_admin", "id": USER},
+        },
+        {
+            "at": "2025-11-13T10:00:00Z", "kind": "hold", "what": "hold.placed", "amount": "1000.00",
+            "currency": "USD",
+        },
+        {
+            "at": "2025-11-13T10:00:01Z", "kind": "attempt", "what": "attempt.started", "number": 1,
+            "state": "accepted", "rail": "ach", "reference": "176303520100001",
+        },
+        {
+            "at": "2025-11-13T10:00:02Z", "kind": "status", "what": "payout.sent", "from_status": "processing",
+            "to_status": "sent", "by": {"role": "system"},
+        },
+    ],
+}  # fmt: skip

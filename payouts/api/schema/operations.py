@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 
 from payouts.api import serializers
@@ -117,6 +118,37 @@ creates_a_payout = operation(
     request=serializers.PayoutInput,
     asked={"a bank transfer": examples.WISH},
 )  # fmt: skip
+creates_many = operation(
+    "create_payouts",
+    "Create many payouts, each exactly once for its own key",
+    answers={200: (bodies.BULK, examples.BULK)},
+    refused=("not_found", "too_many_items", *BODY),
+    request={
+        "application/json": bodies.BULK_REQUEST,
+        "application/x-ndjson": OpenApiTypes.STR,
+    },
+    asked={"a list": examples.BULK_WISH, "lines": examples.LINES},
+    description=(
+        "A JSON list (bare, or under `payouts`) or a line of JSON for each payout; at most 1,000 payouts and 1 MB."
+        " Each item is the body of a create with its `idempotencyKey`, and has one result, in order: what a"
+        " create of its own would have answered. An item that is refused never spoils its neighbours."
+    ),
+)
+quotes = operation(
+    "quote_payout",
+    "Say what a payout would cost, how it would go and when it would arrive; nothing is done",
+    answers={200: (bodies.QUOTE, examples.QUOTE)},
+    refused=("not_found", *BODY, *REFUSED_PAYOUT),
+    request=serializers.PayoutInput,
+    asked={"a bank transfer": examples.WISH},
+    description="The body of a create. Too little money is no refusal here: see `funds`.",
+)
+shows_a_timeline = operation(
+    "payout_timeline",
+    "Everything that happened to a payout, in order, and what happens next",
+    answers={200: (bodies.TIMELINE, examples.TIMELINE)},
+    refused=("not_found",),
+)
 lists_payouts = operation(
     "list_payouts",
     "List payouts, newest first",
