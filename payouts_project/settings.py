@@ -220,6 +220,10 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "2025-11-13",
     "OAS_VERSION": "3.1.1",  # Its schemas are JSON Schema, so that examples and answers can be held against them.
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "payouts.models.Status",
+        "PriorityEnum": "payouts.models.Priority",
+    },
     "COMPONENT_SPLIT_REQUEST": True,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["payouts.api.auth.OpenInSandbox"],

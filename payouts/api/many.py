@@ -95,15 +95,21 @@ class BulkView(Door):
 
     @schema.creates_many
     def post(self, request: Request) -> Response:
-        tenant_id = writing_tenant(request)
-        wishes = [_wish(item, tenant_id) for item in body_of(request)]
+        tenant_id, actor = writing_tenant(request), actor_of(request)
+        shape = serializers.PayoutInput()  # One for all: making one costs more than using it.
+        wishes = [_wish(item, tenant_id, shape) for item in body_of(request)]
         good = [wish for wish in wishes if isinstance(wish, PayoutRequest)]
-        made = iter(creating.create(good, actor=actor_of(request)))
+        made = iter(creating.create(good, actor=actor))
         results: list[creating.Made] = [
             next(made) if isinstance(wish, PayoutRequest) else (creation.Refused(wish), None)
             for wish in wishes
         ]
-        shown = [_shown(n, *result, request=request) for n, result in enumerate(results)]
+        there = serializers.present_payouts((p for _, p in results if p is not None), actor)
+        payouts = {payout["id"]: payout for payout in there}
+        shown = [
+            _shown(n, result, payouts, request_id=request_id_of(request))
+            for n, (result, _) in enumerate(results)
+        ]
         counts = [item["status"] for item in shown]
         return Response(
             {
@@ -117,7 +123,9 @@ class BulkView(Door):
         )
 
 
-def _wish(item: Any, tenant_id: UUID) -> PayoutRequest | PayoutError:
+def _wish(
+    item: Any, tenant_id: UUID, shape: serializers.PayoutInput
+) -> PayoutRequest | PayoutError:
     """One item as a request, or why it is none."""
     try:
         if isinstance(item, PayoutError):
@@ -127,7 +135,7 @@ def _wish(item: Any, tenant_id: UUID) -> PayoutRequest | PayoutError:
             raise PayoutError("validation_error", "It must be a JSON object")
         key = _key(item)
         body = {name: value for name, value in item.items() if name != "idempotencyKey"}
-        return creating.payout_request(tenant_id, key, serializers.PayoutInput(data=body).checked())
+        return creating.payout_request(tenant_id, key, shape.run_validation(body))
     except (PayoutError, ValidationError) as refusal:
         return problems.as_refusal(refusal) or PayoutError("validation_error")
 
@@ -141,12 +149,11 @@ def _key(item: dict[str, Any]) -> str:
     return checked_key(given)
 
 
-def _shown(n: int, result: creation.Result, payout: Any, *, request: Request) -> dict[str, Any]:
+def _shown(
+    n: int, result: creation.Result, payouts: dict[str, Any], *, request_id: str
+) -> dict[str, Any]:
     if isinstance(result, creation.Refused):
-        problem = problems.describe(result.error, request_id=request_id_of(request))
+        problem = problems.describe(result.error, request_id=request_id)
         return {"index": n, "status": result.error.status, "error": problem}
-    return {
-        "index": n,
-        "status": 201 if isinstance(result, creation.Created) else 200,
-        "payout": serializers.present_payout(payout, actor_of(request)),
-    }
+    status = 201 if isinstance(result, creation.Created) else 200
+    return {"index": n, "status": status, "payout": payouts[str(result.payout_id)]}

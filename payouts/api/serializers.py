@@ -9,7 +9,7 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -190,7 +190,7 @@ class PayoutInput(Strict):
     amount = Amount()
     currency = Text(max_length=10, trim_whitespace=False)
     payoutMethod = Text(max_length=50)  # noqa: N815
-    priority = Choice(Priority.values, required=False, default="standard")
+    priority = Choice(Priority.choices, required=False, default="standard")
     description = Text(
         max_length=140, required=False, allow_blank=True, allow_null=True, default=""
     )
@@ -258,21 +258,25 @@ class PayoutOutput(serializers.ModelSerializer[Payout]):
         return shown
 
 
-def present_payout(payout: Payout, actor: Actor) -> dict[str, Any]:
-    """A payout as this caller may see it: merchants read no bank's own words and no operator's identity."""
-    shown = dict(PayoutOutput(payout).data)
-    if actor.is_merchant:
-        reason = reasons.explain(payout.last_error_code, rail=payout.rail)
-        returned = reasons.explain(payout.return_code, rail=payout.rail)
-        shown |= {
-            "last_error": reason.text,
-            "last_error_code": reason.code,
-            "return_code": returned.code,
-            "approved_by": "operator" if payout.approved_by else "",
-        }
-        if payout.created_by_role != actor.role:
-            shown["created_by"] = payout.created_by_role
-    return shown
+def present_payouts(payouts: Iterable[Payout], actor: Actor) -> list[dict[str, Any]]:
+    """Payouts as this caller may see them: merchants read no bank's own words and no operator's identity."""
+    shape = PayoutOutput()  # One for all: making one costs more than using it.
+    return [
+        shape.to_representation(payout) | (_for_merchants(payout) if actor.is_merchant else {})
+        for payout in payouts
+    ]
+
+
+def _for_merchants(payout: Payout) -> dict[str, Any]:
+    reason = reasons.explain(payout.last_error_code, rail=payout.rail)
+    theirs = payout.created_by_role == "merchant_admin"
+    return {
+        "last_error": reason.text,
+        "last_error_code": reason.code,
+        "return_code": reasons.explain(payout.return_code, rail=payout.rail).code,
+        "approved_by": "operator" if payout.approved_by else "",
+        "created_by": payout.created_by if theirs else payout.created_by_role,
+    }
 
 
 class AlertOutput(serializers.ModelSerializer[PayoutAlert]):

@@ -42,8 +42,9 @@ class PayoutsView(Door):
         if isinstance(result, creation.Refused):
             raise result.error
         assert payout is not None  # noqa: S101  (what is not refused is there)
-        shown = {"success": True, "payout": serializers.present_payout(payout, actor_of(request))}
-        response = fresh_or_replayed(shown, fresh=isinstance(result, creation.Created))
+        (shown,) = serializers.present_payouts([payout], actor_of(request))
+        body = {"success": True, "payout": shown}
+        response = fresh_or_replayed(body, fresh=isinstance(result, creation.Created))
         response["Location"] = f"/api/payouts/{payout.pk}"
         return response
 
@@ -53,7 +54,7 @@ class PayoutsView(Door):
         found = filters.narrow(query, visible(request), by=filters.PayoutFilter)
         tenant_id = actor_of(request).tenant_id
         page = paging.read(found, query, order=NEWEST_FIRST, tenant_id=tenant_id)
-        shown = [serializers.present_payout(row, actor_of(request)) for row in page.rows]
+        shown = serializers.present_payouts(page.rows, actor_of(request))
         return Response({"success": True, "payouts": shown, **page.fields})
 
 
@@ -73,7 +74,7 @@ class PayoutView(Door):
         payout = visible(request).filter(pk=payout_id).first()
         if payout is None:
             raise PayoutError("not_found")
-        shown = serializers.present_payout(payout, actor_of(request))
+        (shown,) = serializers.present_payouts([payout], actor_of(request))
         return Response({"success": True, "payout": shown})
 
 

@@ -24,24 +24,19 @@ def _pages() -> dict[str, Any]:
     }
 
 
-def problem_field(**more: Any) -> Any:
-    return inline_serializer("Problem", _problem(), **more)
+class Problem(drf.Serializer[Any]):
+    """Every refusal."""
+
+    success = drf.BooleanField(default=False)
+    type = drf.CharField()
+    title = drf.CharField()
+    status = drf.IntegerField()
+    detail = drf.CharField()
+    code = drf.CharField(help_text="Stable: programs decide by it.")
+    param = drf.CharField(required=False)
+    request_id = drf.CharField()
 
 
-def _problem() -> dict[str, Any]:
-    return {
-        "success": drf.BooleanField(default=False),
-        "type": drf.CharField(),
-        "title": drf.CharField(),
-        "status": drf.IntegerField(),
-        "detail": drf.CharField(),
-        "code": drf.CharField(help_text="Stable: programs decide by it."),
-        "param": drf.CharField(required=False),
-        "request_id": drf.CharField(),
-    }
-
-
-PROBLEM = problem_field()
 ONE_PAYOUT = body("OnePayout", payout=serializers.PayoutOutput())
 MANY_PAYOUTS = body(
     "ManyPayouts",
@@ -159,7 +154,7 @@ def _item() -> Any:
             "index": drf.IntegerField(),
             "status": drf.IntegerField(help_text="What a create of its own would have answered."),
             "payout": serializers.PayoutOutput(required=False),
-            "error": problem_field(required=False),
+            "error": Problem(required=False),
         },
         many=True,
     )
@@ -192,7 +187,7 @@ QUOTE = body(
             "rail": drf.CharField(),
             "connector": drf.CharField(required=False, help_text="Operators only."),
             "routing_reason": drf.CharField(required=False, help_text="Operators only."),
-            "status": drf.ChoiceField(choices=["pending", "scheduled", "requires_approval"]),
+            "status": drf.ChoiceField(choices=Status.choices),
             "scheduled_at": drf.DateTimeField(allow_null=True),
             "sla_target_settlement_date": drf.DateField(),
             "sla_target_at": drf.DateTimeField(),

@@ -51,7 +51,7 @@ def operation(
     """One operation. `refused` are the codes of its problems beside those that are possible anywhere."""
     codes = sorted({*ANYWHERE, *refused}, key=lambda code: (REFUSALS[code][0], code))
     shapes: dict[Any, Any] = {status: shape for status, (shape, _) in answers.items()}
-    shapes |= {(REFUSALS[code][0], PROBLEM): bodies.PROBLEM for code in codes}
+    shapes |= {(REFUSALS[code][0], PROBLEM): bodies.Problem for code in codes}
     described: Described = extend_schema(
         operation_id=name,
         summary=summary,
