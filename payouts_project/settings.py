@@ -228,6 +228,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["payouts.api.auth.OpenInSandbox"],
     "SWAGGER_UI_DIST": "SIDECAR",
+    # Without this the page would send the document to somebody else's validator.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 

@@ -118,7 +118,7 @@ def test_a_huge_number_costs_no_time(size: int) -> None:
 # --- Bodies as a whole ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/api/payouts", "/api/beneficiaries"])
+@pytest.mark.parametrize("path", ["/api/payouts", "/api/beneficiaries", "/api/payouts/quote"])
 def test_every_bad_body_is_refused_and_changes_nothing(sandbox: World, path: str) -> None:
     before = snapshot()
     for name, (body, (status, code)) in BODIES.items():

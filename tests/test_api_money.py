@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from payouts.models import Payout, Status
 from tests.api_client import Api, create, in_state, merchant, operator, payout_body, snapshot
 from tests.world import World
 
@@ -31,6 +32,28 @@ def test_statistics_add_up_one_currency_and_never_two(sandbox: World, settings: 
     assert stats["by_currency"]["USD"]["total_amount"] == "3.00"
     other = Api(uuid4()).get("/api/payouts/stats/summary").body["stats"]
     assert (other["total_payouts"], other["by_currency"]) == (0, {})
+
+
+def test_every_payout_is_counted_once_under_its_own_status(sandbox: World, settings: Any) -> None:
+    for state in (
+        "settled",
+        "scheduled",
+        "cancelled",
+        "failed",
+    ):  # The last one stays away from work.
+        in_state(sandbox, state, settings)
+    create(sandbox)
+    stats = merchant(sandbox).get("/api/payouts/stats/summary").body["stats"]
+    counted = {status: count for status, count in stats["by_status"].items() if count}
+    assert counted == dict.fromkeys(("settled", "scheduled", "cancelled", "failed", "pending"), 1)
+    assert set(stats["by_status"]) == set(Status.values)
+    for name in ("pending", "settled", "failed"):
+        assert stats[f"{name}_count"] == 1
+    assert (stats["total_payouts"], stats["dlq_count"]) == (5, 0)
+    settled = Payout.objects.get(status="settled")
+    assert settled.settled_at is not None
+    hours = (settled.settled_at - settled.created_at).total_seconds() / 3600
+    assert stats["avg_settlement_hours"] == pytest.approx(hours, abs=0.0001)
 
 
 def test_balances_show_what_is_there_and_what_is_held(sandbox: World) -> None:

@@ -116,6 +116,12 @@ def test_without_the_database_every_request_is_asked_to_come_again(real_sandbox:
             merchant(real_sandbox).get("/api/ledger/balances"),
             boss.post(f"/api/payouts/{payout_id}/cancel", {"reason": "x"}),
             boss.post(f"/api/payouts/{payout_id}/retry"),
+            boss.get(f"/api/payouts/{payout_id}/timeline"),
+            boss.get("/api/payouts/ops/alerts"),
+            boss.post(f"/api/payouts/ops/alerts/{payout_id}/resolve", {"reason": "x"}),
+            boss.get("/api/payouts/connectors/health"),
+            boss.post("/api/payouts/quote", payout_body(real_sandbox)),
+            boss.post("/api/payouts/bulk", [payout_body(real_sandbox) | {"idempotencyKey": "k"}]),
         ]
         refused = merchant(real_sandbox).post("/api/payouts", payout_body(real_sandbox))
     for answer in answers:

@@ -92,25 +92,17 @@ def attempt(world: World, caller: Api, name: str, method: str, payout_id: str) -
     """A request of this row that is good in all but, perhaps, who sends it."""
     account = {"type": "iban", "currency": "EUR", "iban": IBAN}
     deposit = {
-        "tenantId": str(world.tenant_id),
-        "amount": "1",
-        "currency": "EUR",
-        "reference": str(uuid4()),
-    }
+        "tenantId": str(world.tenant_id), "amount": "1", "currency": "EUR", "reference": str(uuid4()),
+    }  # fmt: skip
     bodies: dict[str, Any] = {
         "payouts": payout_body(world, amount="1"),
         "payouts-bulk": [payout_body(world, amount="1") | {"idempotencyKey": str(uuid4())}],
         "payouts-quote": payout_body(world, amount="1"),
         "payout-cancel": {"reason": "no"},
         "payouts-alert-resolve": {"reason": "seen"},
-        "beneficiaries": {
-            "name": "A",
-            "beneficiaryType": "user",
-            "country": "DE",
-            "account": account,
-        },
+        "beneficiaries": {"name": "A", "beneficiaryType": "user", "country": "DE", "account": account},
         "ledger-deposits": deposit,
-    }
+    }  # fmt: skip
     body = bodies.get(name, b"") if method == "POST" else b""
     headers = {"Idempotency-Key": str(uuid4())}
     path = PATHS[name].replace("{id}", alert_of(payout_id) if "alert" in name else payout_id)

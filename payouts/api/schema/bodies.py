@@ -108,7 +108,10 @@ def _figures() -> dict[str, Any]:
         "total_amount": drf.CharField(
             allow_null=True, help_text="Null when there are several currencies."
         ),
-        "avg_settlement_hours": drf.FloatField(allow_null=True),
+        "avg_settlement_hours": drf.FloatField(
+            allow_null=True, help_text="From creation to settlement, of what has settled."
+        ),
+        "by_status": drf.DictField(child=drf.IntegerField()),
     }
 
 

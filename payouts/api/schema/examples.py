@@ -93,6 +93,7 @@ _FIGURES: dict[str, Any] = {
     "failed_count": 20,
     "dlq_count": 5,
     "avg_settlement_hours": 26.4,
+    "by_status": {"pending": 50, "settled": 1400, "failed": 20, "dlq": 5, "sent": 25},
 }
 STATISTICS = {"success": True, "stats": {**_FIGURES, "by_currency": {"USD": _FIGURES}}}
 ALERT: dict[str, Any] = {
