@@ -6,9 +6,10 @@ import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from payouts import clock
 from payouts.models import Payout, PayoutHold
@@ -173,6 +174,36 @@ def test_the_same_key_in_two_tenants_is_two_payouts(sandbox: World) -> None:
     assert made.status == 201
     assert made.body["payout"]["id"] != mine
     assert Payout.objects.filter(external_id="shared").count() == 2
+
+
+def test_the_id_of_a_payout_is_the_engines_choice(sandbox: World) -> None:
+    assert UUID(create(sandbox)).version == 7
+    before = snapshot()
+    chosen = payout_body(sandbox, id=str(uuid4()))
+    refused = merchant(sandbox).post("/api/payouts", chosen, key="k")
+    assert (refused.status, refused.code, refused.body["param"]) == (422, "unknown_field", "id")
+    assert snapshot() == before
+
+
+def test_the_database_itself_refuses_a_key_twice_in_one_tenant(sandbox: World) -> None:
+    """Rows put there by hand, past all of the code."""
+
+    def insert(tenant_id: UUID) -> None:
+        beneficiary_id, account_id = sandbox.accounts["iban"]
+        Payout.objects.create(
+            tenant_id=tenant_id, external_id="test-key-1", request_fingerprint=b"x", origin_module="connect",
+            origin_entity_type="merchant", origin_entity_id=tenant_id, beneficiary_type="user",
+            beneficiary_id=beneficiary_id, beneficiary_account_id=account_id, amount=1, currency="EUR",
+            fee_currency="EUR", payout_method="bank_transfer", rail="sepa", bank_connector_id=uuid4(),
+            sla_target_settlement_date=clock.now().date(), sla_target_at=clock.now(), ledger_hold_id=uuid4(),
+            created_by="test", created_by_role="system",
+        )  # fmt: skip
+
+    insert(sandbox.tenant_id)
+    with transaction.atomic(), pytest.raises(IntegrityError, match="payouts_idempotency_key"):
+        insert(sandbox.tenant_id)
+    insert(uuid4())
+    assert Payout.objects.filter(external_id="test-key-1").count() == 2
 
 
 def test_a_scheduled_payout_waits_and_a_past_one_is_refused(sandbox: World) -> None:
