@@ -14,11 +14,11 @@ from payouts.api.door import Door
 from payouts.api.requests import body_of
 from payouts.models import Status
 
-# What an obstacle of routing says to a merchant; what begins otherwise concerns operators only.
+# What an obstacle of routing says to a merchant; any other concerns operators only.
 PLAIN = {
-    "cannot pay this kind of account": "Does not reach this kind of account",
-    "not in this currency": "Does not carry this currency",
-    "only from": "The amount is outside its limits",
+    "account_type": "Does not reach this kind of account",
+    "currency": "Does not carry this currency",
+    "amount": "The amount is outside its limits",
 }
 ELSEWISE = "Not available now"
 
@@ -55,7 +55,7 @@ def _shown(quote: creation.Quote) -> dict[str, Any]:
         "scheduled_at": draft.scheduled_at,
         "sla_target_settlement_date": draft.promise.target_date,
         "sla_target_at": draft.promise.target_at,
-        "predicted_settlement_at": draft.promise.target_at,
+        "predicted_settlement_at": draft.route.predicted_at,
         "approval": {
             "required": draft.status == Status.REQUIRES_APPROVAL,
             "above": None if limit is None else money.display(limit, wish.currency),
@@ -78,7 +78,7 @@ def _rails(quote: creation.Quote) -> list[dict[str, Any]]:
         if not ways.get(rail, "-") or not refused:
             ways[rail] = ""  # One bank that can is enough.
         else:
-            ways[rail] = _plainly(refused)
+            ways[rail] = PLAIN.get(refused, ELSEWISE)
     return [
         {"rail": rail, "chosen": rail == chosen, "refused": refused}
         for rail, refused in ways.items()
@@ -87,10 +87,6 @@ def _rails(quote: creation.Quote) -> list[dict[str, Any]]:
 
 def _rail_of(candidate: dict[str, Any]) -> str:
     return str(candidate["connector"]).rpartition(":")[2]
-
-
-def _plainly(refused: str) -> str:
-    return next((said for start, said in PLAIN.items() if refused.startswith(start)), ELSEWISE)
 
 
 def _for_operators(quote: creation.Quote) -> dict[str, Any]:

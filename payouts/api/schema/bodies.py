@@ -215,7 +215,12 @@ QUOTE = body(
                     "refused": drf.CharField(
                         allow_blank=True, help_text="Why it is not the way; empty when it could be."
                     ),
-                    "connector": drf.CharField(required=False, help_text="Operators only."),
+                    **{
+                        name: drf.CharField(required=False, help_text="Operators only.")
+                        for name in ("connector", "detail", "fee", "cost", "score", "success")
+                    },
+                    "arrives_at": drf.DateTimeField(required=False, help_text="Operators only."),
+                    "predicted_at": drf.DateTimeField(required=False, help_text="Operators only."),
                 },
                 many=True,
             ),
