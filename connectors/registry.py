@@ -6,12 +6,16 @@ from collections.abc import Mapping
 
 from connectors.base import Connector, ConnectorConfig, ConnectorMisconfigured
 from connectors.rails.ach import AchConnector
+from connectors.rails.rtp import RtpConnector
 from connectors.rails.sepa import SepaConnector, SepaInstantConnector
+from connectors.rails.wire import WireConnector
 
 CONNECTORS: Mapping[str, type[Connector]] = {
     AchConnector.driver: AchConnector,
     SepaConnector.driver: SepaConnector,
     SepaInstantConnector.driver: SepaInstantConnector,
+    RtpConnector.driver: RtpConnector,
+    WireConnector.driver: WireConnector,
 }
 
 

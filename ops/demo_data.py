@@ -47,6 +47,10 @@ ACH = {
     "immediate_origin": "9000000000", "origin_count": 1200, "immediate_origin_name": "MOLAM PAYMENTS",
     "company_name": "MOLAM PAYMENTS", "company_id": "9000000000", "odfi_routing": "02100002",
 }  # fmt: skip
+SPONSOR = {
+    "bank": "default", "sender_routing": "021000021", "debtor_name": "Molam Payments",
+    "debtor_account": "9000000000", "debtor_town": "New York", "debtor_country": "US",
+}  # fmt: skip
 LOGINS = {
     "admin": "treasury_ops",
     "finance": "finance_ops",
@@ -69,17 +73,24 @@ def load() -> dict[str, Any]:
 def configure_banks() -> None:
     """One bank for each rail, and a second one for SEPA."""
     key = {"api_key": settings.BANK_API_KEY}
-    sepa = [("default", "sepa", 100), ("backup", "sepa", 200), ("default", "sepa_instant", 300)]
-    for name, rail, preference in sepa:
+    # At equal promise the plain rails come first: they cost least.
+    connections: list[tuple[str, str, int, dict[str, Any]]] = [
+        ("default", "sepa", 100, SEPA),
+        ("backup", "sepa", 200, SEPA),
+        ("default", "sepa_instant", 300, SEPA),
+        ("default", "ach", 100, ACH),
+        ("default", "rtp", 300, SPONSOR),
+        ("default", "wire", 400, SPONSOR),
+    ]
+    for name, rail, preference, config in connections:
         banks.configure(
             name=name,
             rail=rail,
             driver=rail,
-            config={"bank": name, **SEPA},
+            config={**config, "bank": name},
             credentials=key,
             preference=preference,
         )
-    banks.configure(name="default", rail="ach", driver="ach", config=dict(ACH), credentials=key)
 
 
 def configure_schedules() -> None:

@@ -42,23 +42,34 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "odfi_routing": "02100002",
     },
 }
-OPTIONS = {**OPTIONS, "sepa_instant": OPTIONS["sepa"]}
+SPONSOR = {
+    "bank": "default",
+    "sender_routing": "021000021",
+    "debtor_name": "Molam Payouts",
+    "debtor_account": "9876543210",
+    "debtor_town": "New York",
+    "debtor_country": "US",
+}
+OPTIONS = {**OPTIONS, "sepa_instant": OPTIONS["sepa"], "wire": SPONSOR, "rtp": SPONSOR}
 # What the driver's rail is called where it is not the driver's own name.
 RAIL_OF: Mapping[str, str] = {}
 SEPA_ACCOUNT = {"type": "iban", "country": "DE", "currency": "EUR", "details": {"iban": IBAN}}
+US_ACCOUNT = {
+    "type": "us_bank",
+    "country": "US",
+    "currency": "USD",
+    "details": {
+        "routing_number": "021000021",
+        "account_number": "123456789012",
+        "account_type": "checking",
+    },
+}
 ACCOUNTS: Mapping[str, Mapping[str, Any]] = {
     "sepa": SEPA_ACCOUNT,
     "sepa_instant": SEPA_ACCOUNT,
-    "ach": {
-        "type": "us_bank",
-        "country": "US",
-        "currency": "USD",
-        "details": {
-            "routing_number": "021000021",
-            "account_number": "123456789012",
-            "account_type": "checking",
-        },
-    },
+    "ach": US_ACCOUNT,
+    "wire": US_ACCOUNT,
+    "rtp": US_ACCOUNT,
 }
 NUMBERS = DrawnNumbers(
     file_number=0, first_trace=1, created_at=datetime(2026, 11, 24, 9, 30, 15, 999, tzinfo=UTC)

@@ -38,6 +38,20 @@ RAILS = {
         refused={"iban": "DE08370400440000000401"},
         code="AC04",
     ),
+    "wire": Rail(
+        method="wire",
+        connector="default:wire",
+        good=us("123456789012"),
+        refused=us("900000000401"),
+        code="AC04",
+    ),
+    "rtp": Rail(
+        method="instant_transfer",
+        connector="default:rtp",
+        good=us("123456789012"),
+        refused=us("900000000401"),
+        code="AC04",
+    ),
 }
 every_rail = pytest.mark.parametrize("name", RAILS)
 

@@ -1,7 +1,10 @@
 """Account numbers with a fixed outcome, so that a demo or a test needs no fault.
 
-SEPA: an IBAN of the German bank code 37040044 (DE + check digits + bank code + ten-digit account
-number). ACH: routing number 021000021. Every other account always accepts and always settles.
+The last digits say which, on every rail: 101 and 401 refused for good, 201 refused until somebody
+mends it, 601 refused once, 701 settled and returned, 801 accepted and refused later, 901 booked but
+not answered. SEPA and SEPA Instant: an IBAN of the German bank code 37040044 (DE + check digits +
+bank code + ten-digit account number). ACH, wire and RTP: routing number 021000021. Every other
+account always accepts and always settles.
 """
 
 from __future__ import annotations
@@ -31,35 +34,45 @@ class Magic:
     code: str = ""
 
 
-_SEPA = {
-    "0000000101": Magic(Outcome.REFUSED, "AC01"),
-    "0000000401": Magic(Outcome.REFUSED, "AC04"),
-    "0000000601": Magic(Outcome.REFUSED_ONCE, "ED05"),
-    "0000000701": Magic(Outcome.RETURNED, "AC04"),
-    "0000000801": Magic(Outcome.REFUSED_LATE, "ED05"),
-    "0000000901": Magic(Outcome.UNANSWERED),
-}
+def _outcomes(
+    *, wrong: str, mend: str, closed: str, once: str, returned: str, late: str
+) -> dict[str, Magic]:
+    """By the last three digits, with the codes of one scheme."""
+    return {
+        "101": Magic(Outcome.REFUSED, wrong),
+        "201": Magic(Outcome.REFUSED, mend),
+        "401": Magic(Outcome.REFUSED, closed),
+        "601": Magic(Outcome.REFUSED_ONCE, once),
+        "701": Magic(Outcome.RETURNED, returned),
+        "801": Magic(Outcome.REFUSED_LATE, late),
+        "901": Magic(Outcome.UNANSWERED),
+    }
 
-_ACH = {
-    "900000000101": Magic(Outcome.REFUSED, "R04"),
-    "900000000401": Magic(Outcome.REFUSED, "R16"),
-    "900000000601": Magic(Outcome.REFUSED_ONCE, "R31"),
-    "900000000701": Magic(Outcome.RETURNED, "R03"),
-    "900000000801": Magic(Outcome.REFUSED_LATE, "R32"),
-    "900000000901": Magic(Outcome.UNANSWERED),
-}
+
+_ISO = _outcomes(
+    wrong="AC01", mend="RC01", closed="AC04", once="ED05", returned="AC04", late="ED05"
+)
+_ACH = _outcomes(wrong="R04", mend="R13", closed="R16", once="R31", returned="R03", late="R32")
 
 
 def for_iban(iban: str) -> Magic | None:
     """The fixed outcome of an IBAN, if it has one."""
     if len(iban) != 22 or not iban.startswith("DE") or iban[4:12] != SEPA_BANK_CODE:
         return None
-    return _SEPA.get(iban[12:])
+    return _ISO.get(_ending(iban[12:], "0000000"))
 
 
-def for_us_account(routing: str, account: str) -> Magic | None:
-    """The fixed outcome of a routing and account number, if they have one."""
-    return _ACH.get(account) if routing == ACH_ROUTING else None
+def for_us_account(routing: str, account: str, *, iso: bool = False) -> Magic | None:
+    """The fixed outcome of a routing and account number, if they have one; `iso` for ISO codes."""
+    if routing != ACH_ROUTING:
+        return None
+    return (_ISO if iso else _ACH).get(_ending(account, "900000000"))
+
+
+def _ending(number: str, beginning: str) -> str:
+    """The last three digits of a number that is nothing but a beginning and them."""
+    ending = number[len(beginning) :]
+    return ending if number.startswith(beginning) and len(ending) == 3 else ""
 
 
 def german_iban(account_number: str) -> str:

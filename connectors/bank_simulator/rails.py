@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from connectors.bank_simulator import ach, ach_reports, magic, scheme_clock, sepa, sepa_reports
 from connectors.bank_simulator.magic import Magic
+from connectors.bank_simulator.pacs_rails import RtpRail, WireRail
 from connectors.bank_simulator.payments import Document, Line, Order, Payment, Reply, Submission
 from connectors.bank_simulator.rail import Incoming, Rail
 from connectors.bank_simulator.sepa_reports import camt_id, xml_reply
@@ -139,7 +140,7 @@ def _json(body: bytes) -> Reply:
     return Reply(status=200, content_type="application/json", body=body)
 
 
-RAILS: tuple[Rail, ...] = (SepaRail(), SepaInstantRail(), AchRail())
+RAILS: tuple[Rail, ...] = (SepaRail(), SepaInstantRail(), AchRail(), WireRail(), RtpRail())
 _BY_BANK: dict[str, Rail] = {f"{rail.name}/{bank}": rail for rail in RAILS for bank in rail.banks}
 
 

@@ -9,6 +9,8 @@ SEPA credit transfer: debited on the requested date when TARGET is open on it, c
 rulebook allows three). ACH: non-same-day credits settle at 08:30 New York on the effective entry
 date, the next banking day at the earliest (Nacha Operating Rules; FedACH Processing Schedule); a
 return reaches the originator's bank by the opening of the second banking day, here on the first.
+Fedwire: a business day opens at 21:00 New York on the calendar day before and takes third-party
+transfers until 18:45 (Federal Reserve Financial Services, operating hours).
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ SEPA_OPENS = time(7, 0)
 SEPA_CLOSES = time(17, 0)
 SEPA_RETURNS_AT = time(9, 0)
 ACH_SETTLES_AT = time(8, 30)
+FEDWIRE_OPENS = time(21, 0)
+FEDWIRE_CUSTOMER_CUTOFF = time(18, 45)
+FEDWIRE_RETURNS_AT = time(10, 0)
 
 MAX_OFFSET_SECONDS = 10 * 366 * 86_400  # Ten years: calendars are certain no further than that.
 
@@ -129,6 +134,25 @@ def ach_return(settled_at: datetime) -> datetime:
     """When a settled ACH credit comes back."""
     settled_on = settled_at.astimezone(NEW_YORK).date()
     return _moment(next_banking_day(FEDERAL_RESERVE, settled_on), ACH_SETTLES_AT, NEW_YORK)
+
+
+def fedwire_settlement(accepted_at: datetime, wanted_on: date) -> datetime:
+    """When a customer's Fedwire transfer settles: a business day opens on the evening before."""
+    local = accepted_at.astimezone(NEW_YORK)
+    day = local.date()
+    if local.time() >= FEDWIRE_OPENS:
+        day += timedelta(days=1)
+    day = roll_forward(FEDERAL_RESERVE, day)
+    if day == local.date() and local.time() >= FEDWIRE_CUSTOMER_CUTOFF:
+        day = next_banking_day(FEDERAL_RESERVE, day)
+    day = max(day, roll_forward(FEDERAL_RESERVE, wanted_on))
+    return max(_moment(day - timedelta(days=1), FEDWIRE_OPENS, NEW_YORK), accepted_at)
+
+
+def fedwire_return(settled_at: datetime) -> datetime:
+    """When a settled Fedwire transfer comes back."""
+    settled_on = settled_at.astimezone(NEW_YORK).date()
+    return _moment(next_banking_day(FEDERAL_RESERVE, settled_on), FEDWIRE_RETURNS_AT, NEW_YORK)
 
 
 _HOMES: dict[str, ZoneInfo] = {

@@ -64,7 +64,7 @@ def _pain_002(
 ) -> bytes:
     text = (
         f'{_PROLOGUE}<Document xmlns="urn:iso:std:iso:20022:tech:xsd:{PAIN_002}"><CstmrPmtStsRpt>'
-        f"<GrpHdr><MsgId>{report_id}</MsgId><CreDtTm>{_date_time(now)}</CreDtTm></GrpHdr>"
+        f"<GrpHdr><MsgId>{report_id}</MsgId><CreDtTm>{date_time(now)}</CreDtTm></GrpHdr>"
         f"<OrgnlGrpInfAndSts><OrgnlMsgId>{escape(message_id)}</OrgnlMsgId>"
         f"<OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId><GrpSts>{status}</GrpSts>{reason}</OrgnlGrpInfAndSts>"
         f"{groups}</CstmrPmtStsRpt></Document>\n"
@@ -104,54 +104,72 @@ def notification(
     ordered = sorted(payments, key=lambda payment: (_debtor(payment), payment.id))
     entry = _returned_entry if returned else _debited_entry
     notices = "".join(
-        f"<Ntfctn><Id>{report_id}-{number}</Id><CreDtTm>{_date_time(now)}</CreDtTm>"
-        f"<Acct><Id><IBAN>{account}</IBAN></Id><Ccy>EUR</Ccy></Acct>"
+        f"<Ntfctn><Id>{report_id}-{number}</Id><CreDtTm>{date_time(now)}</CreDtTm>"
+        f"<Acct><Id>{account}</Id><Ccy>{currency}</Ccy></Acct>"
         f"{''.join(entry(payment, value_date) for payment in members)}</Ntfctn>"
-        for number, (account, members) in enumerate(groupby(ordered, key=_debtor), start=1)
+        for number, ((account, currency), members) in enumerate(
+            groupby(ordered, key=_debtor), start=1
+        )
     )
     text = (
         f'{_PROLOGUE}<Document xmlns="urn:iso:std:iso:20022:tech:xsd:{CAMT_054}">'
         "<BkToCstmrDbtCdtNtfctn>"
-        f"<GrpHdr><MsgId>{report_id}</MsgId><CreDtTm>{_date_time(now)}</CreDtTm></GrpHdr>"
+        f"<GrpHdr><MsgId>{report_id}</MsgId><CreDtTm>{date_time(now)}</CreDtTm></GrpHdr>"
         f"{notices}</BkToCstmrDbtCdtNtfctn></Document>\n"
     )
     return text.encode("utf-8")
 
 
-def _debtor(payment: Payment) -> str:
-    return payment.details["debtor_iban"]
+# Bank transaction codes (ISO 20022): issued credit transfers, real-time ones of a family of their own.
+_FAMILIES = {
+    "sepa": ("ICDT", "ESCT"),
+    "sepa_instant": ("IRCT", "ESCT"),
+    "wire": ("ICDT", "DMCT"),
+    "rtp": ("IRCT", "DMCT"),
+}
+
+
+def _debtor(payment: Payment) -> tuple[str, str]:
+    """The account that was debited, as it is written, and its currency."""
+    iban = payment.details.get("debtor_iban")
+    if iban is not None:
+        return f"<IBAN>{escape(iban)}</IBAN>", "EUR"
+    return f"<Othr><Id>{escape(payment.details['debtor_account'])}</Id></Othr>", "USD"
 
 
 def _debited_entry(payment: Payment, value_date: date) -> str:
-    """Bank transaction code PMNT/ICDT/ESCT: an issued SEPA credit transfer."""
-    return _entry(payment, value_date, side="DBIT", sub_family="ESCT", return_information="")
+    return _entry(payment, value_date, side="DBIT", return_information="")
 
 
 def _returned_entry(payment: Payment, value_date: date) -> str:
-    """Bank transaction code PMNT/ICDT/RRTN: an issued credit transfer that came back."""
     reason = f"<RtrInf><Rsn><Cd>{payment.return_code}</Cd></Rsn></RtrInf>"
-    return _entry(payment, value_date, side="CRDT", sub_family="RRTN", return_information=reason)
+    return _entry(payment, value_date, side="CRDT", return_information=reason)
 
 
-def _entry(
-    payment: Payment, value_date: date, *, side: str, sub_family: str, return_information: str
-) -> str:
-    amount = f'<Amt Ccy="EUR">{money(payment.amount)}</Amt><CdtDbtInd>{side}</CdtDbtInd>'
+def _entry(payment: Payment, value_date: date, *, side: str, return_information: str) -> str:
+    family, sub_family = _FAMILIES[payment.rail]
+    if side == "CRDT":
+        sub_family = "RRTN"  # It came back.
+    group = f"<PmtInfId>{escape(payment.group)}</PmtInfId>" if payment.group else ""
+    amount = (
+        f'<Amt Ccy="{payment.currency}">{money(payment.amount)}</Amt><CdtDbtInd>{side}</CdtDbtInd>'
+    )
     reference = payment.bank_reference + ("R" if side == "CRDT" else "")
     instruction = f"<InstrId>{escape(payment.position)}</InstrId>" if payment.position else ""
     day = value_date.isoformat()
     return (
         f"<Ntry>{amount}<Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{day}</Dt></BookgDt><ValDt><Dt>{day}</Dt></ValDt>"
         f"<AcctSvcrRef>{reference}</AcctSvcrRef>"
-        f"<BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>ICDT</Cd><SubFmlyCd>{sub_family}</SubFmlyCd></Fmly></Domn></BkTxCd>"
+        f"<BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>{family}</Cd><SubFmlyCd>{sub_family}</SubFmlyCd></Fmly></Domn></BkTxCd>"
         f"<NtryDtls><TxDtls><Refs><MsgId>{escape(payment.message_key)}</MsgId>"
-        f"<AcctSvcrRef>{payment.bank_reference}</AcctSvcrRef><PmtInfId>{escape(payment.group)}</PmtInfId>"
+        f"<AcctSvcrRef>{payment.bank_reference}</AcctSvcrRef>{group}"
         f"{instruction}<EndToEndId>{escape(payment.reference)}</EndToEndId></Refs>"
         f"{amount}{return_information}</TxDtls></NtryDtls></Ntry>"
     )
 
 
-def _date_time(moment: datetime) -> str:
+def date_time(moment: datetime) -> str:
+    """An ISO date and time in UTC, to the second."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -49,7 +49,7 @@ from connectors.formats.iso20022 import (
 from connectors.formats.latin import sepa_text
 from connectors.rails.bank_api import BankApi
 from connectors.rails.checks import check_account, option, sort_out
-from connectors.rails.sepa_reports import answer_to_outcome, read_report
+from connectors.rails.iso_reports import answer_to_outcome, read_report
 from connectors.schemes.limits import current_limits
 from connectors.schemes.reasons import ISO_SCT, ISO_SCT_INST, ReasonTable
 

@@ -92,6 +92,25 @@ ISO_SCT_INST = ReasonTable(
     },
 )
 
+# Real-time gross settlement: what is refused for its amount or its bank will be refused again here.
+ISO_WIRE = ReasonTable(
+    scheme="wire",
+    source="ISO 20022 ExternalStatusReason1Code; Fedwire Funds Service pacs.002 usage",
+    effective_from=date(2025, 7, 14),
+    reactions={
+        **ISO_SCT.reactions,
+        **_table(retry_other_rail="AG03 CNOR RC07", repair="AM02 AM13 AM14 AM21 AM23"),
+    },
+)
+
+# As for SEPA Instant: not reachable now, or not taking part, means another rail.
+ISO_RTP = ReasonTable(
+    scheme="rtp",
+    source="ISO 20022 ExternalStatusReason1Code; RTP pacs.002 usage",
+    effective_from=date(2025, 2, 9),
+    reactions=ISO_SCT_INST.reactions,
+)
+
 ACH = ReasonTable(
     scheme="ach",
     source="NACHA Operating Rules 2026, appendix four, for credit entries",

@@ -1,4 +1,4 @@
-"""From what a SEPA bank writes (pain.002, camt.05x) to outcomes and status events.
+"""From what banks write in ISO 20022 (pain.002, pacs.002, camt.05x) to outcomes and status events.
 
 Three rules. "Duplicate" (AM05 and its like) is never a rejection. An answer that does not speak of
 our message is no answer. A status we do not know is left out, which makes its payment unknown.
@@ -6,7 +6,7 @@ our message is no answer. A status we do not know is left out, which makes its p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from connectors.base import (
@@ -25,6 +25,7 @@ from connectors.formats.iso20022 import (
     TransactionDetail,
     TransactionStatus,
     read_camt,
+    read_pacs002,
     read_pain002,
 )
 from connectors.http import HttpAnswer
@@ -44,10 +45,15 @@ _TRANSACTION_KINDS: Mapping[str, EventKind] = {
 _REVERSED = "RVSL"
 
 
-def answer_to_outcome(answer: HttpAnswer, transmission: Transmission) -> Outcome:
+def answer_to_outcome(
+    answer: HttpAnswer,
+    transmission: Transmission,
+    *,
+    read: Callable[[bytes], StatusReport] = read_pain002,
+) -> Outcome:
     """Read a 2xx answer to a submission or an inquiry about `transmission`. Never raises."""
     try:
-        report = read_pain002(answer.body)
+        report = read(answer.body)
     except UnreadableDocument as error:
         return unreadable_answer(answer, "answer_unreadable", error.code)
     if report.original_message_id != transmission.reference:
@@ -116,9 +122,11 @@ def _transaction_event(tx: TransactionStatus, report: StatusReport) -> StatusEve
 
 
 def read_report(document: InboundDocument) -> list[StatusEvent]:
-    """Read a fetched pain.002 or camt.05x into events. Raises UnreadableDocument."""
+    """Read a fetched pain.002, pacs.002 or camt.05x into events. Raises UnreadableDocument."""
     if document.document_type.startswith("pain.002"):
         return _report_events(read_pain002(document.body))
+    if document.document_type.startswith("pacs.002"):
+        return _report_events(read_pacs002(document.body))
     return list(_camt_events(read_camt(document.body)))
 
 
