@@ -15,7 +15,7 @@ from schwifty import BIC, IBAN
 from schwifty.exceptions import SchwiftyException
 
 from connectors.base import FieldError
-from connectors.schemes.numbering import MOBILE_PLANS
+from connectors.schemes.numbering import read_number
 
 # Places whose banks use a BIC of their own country with an IBAN of another (ISO 13616 registry).
 _BIC_COUNTRIES_OF_IBAN: Mapping[str, frozenset[str]] = {
@@ -247,17 +247,16 @@ def _read_mobile_money(fields: _Fields, _country: str) -> CanonicalAccount | Non
     if text is None:
         return None
     msisdn = re.sub(r"[ ()-]", "", text)
-    plan = next((p for p in MOBILE_PLANS if p.pattern.fullmatch(msisdn)), None)
-    if plan is None:
+    number = read_number(msisdn)
+    if number is None:
         detail = "must be a mobile number with + and country code"
         fields.fail("msisdn", "invalid_msisdn", detail)
         return None
-    prefix = msisdn[1 : 1 + len(plan.calling_code) + 2]
     return CanonicalAccount(
         details={"msisdn": msisdn} | ({"operator": operator} if operator else {}),
         last4=_last4(msisdn),
-        institution=operator or prefix,
-        country=plan.country,
+        institution=operator or number.operator or number.prefix,
+        country=number.country,
     )
 
 

@@ -223,6 +223,8 @@ class Capabilities:
     rail: str
     account_types: frozenset[str]
     currencies: frozenset[str]
+    institutions: frozenset[str] | None = None  # None: any bank, any operator.
+    countries: frozenset[str] | None = None  # Where accounts may be held; None: anywhere.
     min_amount: Decimal
     max_amount: Decimal
     style: TransmissionStyle

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 
 from connectors.base import Connector, ConnectorConfig, ConnectorMisconfigured
 from connectors.rails.ach import AchConnector
+from connectors.rails.faster_payments import FasterPaymentsConnector
+from connectors.rails.mtn import MtnConnector
+from connectors.rails.orange import OrangeConnector
 from connectors.rails.rtp import RtpConnector
 from connectors.rails.sepa import SepaConnector, SepaInstantConnector
+from connectors.rails.wave import WaveConnector
 from connectors.rails.wire import WireConnector
 
 CONNECTORS: Mapping[str, type[Connector]] = {
@@ -16,6 +20,10 @@ CONNECTORS: Mapping[str, type[Connector]] = {
     SepaInstantConnector.driver: SepaInstantConnector,
     RtpConnector.driver: RtpConnector,
     WireConnector.driver: WireConnector,
+    FasterPaymentsConnector.driver: FasterPaymentsConnector,
+    MtnConnector.driver: MtnConnector,
+    WaveConnector.driver: WaveConnector,
+    OrangeConnector.driver: OrangeConnector,
 }
 
 

@@ -5,10 +5,13 @@ Loading it again changes nothing. Sandbox only.
 
 from __future__ import annotations
 
+import hashlib
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
@@ -51,6 +54,27 @@ SPONSOR = {
     "bank": "default", "sender_routing": "021000021", "debtor_name": "Molam Payments",
     "debtor_account": "9000000000", "debtor_town": "New York", "debtor_country": "US",
 }  # fmt: skip
+CLEARING_BANK = {
+    "debtor_name": "Molam Payments", "debtor_sort_code": "040004", "debtor_account": "12345678",
+}  # fmt: skip
+ORANGE = {"currency": "XOF", "countries": "CI", "partner_msisdn": "2250700000000"}
+MTN = {"currency": "XOF", "countries": "CI,BJ", "target_environment": "mtnivorycoast"}
+MTN_CAMEROON = {"currency": "XAF", "countries": "CM", "target_environment": "mtncameroon"}
+WAVE = {"currency": "XOF", "countries": "BF,CI,ML,SN"}
+# Name, rail, driver, preference and options. At equal promise the plain rails come first: they cost least.
+CONNECTIONS: tuple[tuple[str, str, str, int, dict[str, Any]], ...] = (
+    ("default", "sepa", "sepa", 100, SEPA),
+    ("backup", "sepa", "sepa", 200, SEPA),
+    ("default", "sepa_instant", "sepa_instant", 300, SEPA),
+    ("default", "ach", "ach", 100, ACH),
+    ("default", "rtp", "rtp", 300, SPONSOR),
+    ("default", "wire", "wire", 400, SPONSOR),
+    ("default", "faster_payments", "faster_payments", 100, CLEARING_BANK),
+    ("default", "mobile_money", "orange", 100, ORANGE),
+    ("mtn", "mobile_money", "mtn", 100, MTN),
+    ("mtn-cameroon", "mobile_money", "mtn", 100, MTN_CAMEROON),
+    ("wave", "mobile_money", "wave", 100, WAVE),
+)
 LOGINS = {
     "admin": "treasury_ops",
     "finance": "finance_ops",
@@ -72,23 +96,21 @@ def load() -> dict[str, Any]:
 
 def configure_banks() -> None:
     """One bank for each rail, and a second one for SEPA."""
-    key = {"api_key": settings.BANK_API_KEY}
-    # At equal promise the plain rails come first: they cost least.
-    connections: list[tuple[str, str, int, dict[str, Any]]] = [
-        ("default", "sepa", 100, SEPA),
-        ("backup", "sepa", 200, SEPA),
-        ("default", "sepa_instant", 300, SEPA),
-        ("default", "ach", 100, ACH),
-        ("default", "rtp", 300, SPONSOR),
-        ("default", "wire", 400, SPONSOR),
-    ]
-    for name, rail, preference, config in connections:
+    secrets = {
+        "api_key": settings.BANK_API_KEY,
+        "signing_key": _signing_key(settings.BANK_API_KEY),
+        "api_user": "molam",
+        "client_id": "molam",
+        "subscription_key": "sandbox",
+        "encrypted_pin": "c2FuZGJveA==",
+    }
+    for name, rail, driver, preference, config in CONNECTIONS:
         banks.configure(
             name=name,
             rail=rail,
-            driver=rail,
+            driver=driver,
             config={**config, "bank": name},
-            credentials=key,
+            credentials=secrets,
             preference=preference,
         )
 
@@ -105,6 +127,13 @@ def configure_schedules() -> None:
                 name=name, batch_type=batch_type, cron=cron, time_zone="Europe/Brussels", tenant_id=tenant_id
             )  # fmt: skip
             schedules.configure(plan, actor=ACTOR)
+
+
+def _signing_key(api_key: str) -> str:
+    """The key that signs Faster Payments; the simulated bank derives the other half of it itself."""
+    seed = hashlib.sha256(b"faster_payments signature of " + api_key.encode()).digest()
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def load_tenant(tenant_id: UUID, name: str) -> dict[str, Any]:

@@ -42,6 +42,8 @@ OBSTACLES = {
     "not_in_service": "not in service",
     "account_type": "cannot pay this kind of account",
     "currency": "not in this currency",
+    "institution": "not an account of this institution's",
+    "country": "not into this country",
     "amount": "not this amount",
     "paused": "paused by operators",
     "breaker_open": "left alone after failures",
@@ -222,6 +224,10 @@ class Choices:
             return "account_type", OBSTACLES["account_type"]
         if wish.currency not in able.currencies:
             return "currency", OBSTACLES["currency"]
+        if able.institutions is not None and wish.institution not in able.institutions:
+            return "institution", OBSTACLES["institution"]
+        if able.countries is not None and wish.country not in able.countries:
+            return "country", OBSTACLES["country"]
         low, high = bank.limits()
         if not low <= wish.amount <= high:
             return "amount", f"only from {low} to {high}"

@@ -13,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from connectors.base import (
     AccountDetails,
     ConnectorConfig,
@@ -21,6 +24,7 @@ from connectors.base import (
     Prepared,
     Transmission,
 )
+from connectors.schemes.currencies import DECIMALS
 
 IBAN = "DE89370400440532013000"
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -50,10 +54,37 @@ SPONSOR = {
     "debtor_town": "New York",
     "debtor_country": "US",
 }
-OPTIONS = {**OPTIONS, "sepa_instant": OPTIONS["sepa"], "wire": SPONSOR, "rtp": SPONSOR}
+OPTIONS = {
+    **OPTIONS,
+    "sepa_instant": OPTIONS["sepa"],
+    "wire": SPONSOR,
+    "rtp": SPONSOR,
+    "faster_payments": {
+        "bank": "default",
+        "debtor_name": "Molam Payouts",
+        "debtor_sort_code": "040004",
+        "debtor_account": "12345678",
+    },
+    "mtn": {"bank": "mtn", "countries": "CI", "target_environment": "mtnivorycoast"},
+    "wave": {"bank": "wave", "countries": "CI,SN"},
+    "orange": {"bank": "default", "partner_msisdn": "2250700000000"},
+}
+SIGNING_KEY = (
+    Ed25519PrivateKey.from_private_bytes(bytes(32))
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+)
 # What the driver's rail is called where it is not the driver's own name.
-RAIL_OF: Mapping[str, str] = {}
+RAIL_OF = dict.fromkeys(("mtn", "wave", "orange"), "mobile_money")
 SEPA_ACCOUNT = {"type": "iban", "country": "DE", "currency": "EUR", "details": {"iban": IBAN}}
+
+
+def wallet(msisdn: str, **more: str) -> dict[str, Any]:
+    """A wallet in Côte d'Ivoire."""
+    details = {"msisdn": msisdn, **more}
+    return {"type": "mobile_money", "country": "CI", "currency": "XOF", "details": details}
+
+
 US_ACCOUNT = {
     "type": "us_bank",
     "country": "US",
@@ -70,6 +101,15 @@ ACCOUNTS: Mapping[str, Mapping[str, Any]] = {
     "ach": US_ACCOUNT,
     "wire": US_ACCOUNT,
     "rtp": US_ACCOUNT,
+    "faster_payments": {
+        "type": "uk_bank",
+        "country": "GB",
+        "currency": "GBP",
+        "details": {"sort_code": "089999", "account_number": "66374958"},
+    },
+    "mtn": wallet("+2250500000001"),
+    "wave": wallet("+2250700000001", operator="wave"),
+    "orange": wallet("+2250700000001"),
 }
 NUMBERS = DrawnNumbers(
     file_number=0, first_trace=1, created_at=datetime(2026, 11, 24, 9, 30, 15, 999, tzinfo=UTC)
@@ -86,7 +126,14 @@ def config(driver: str, base_url: str = "http://127.0.0.1:1", **options: Any) ->
         base_url=base_url,
         call_deadline_s=2.0,
         options={name: value for name, value in merged.items() if value is not None},
-        credentials={"api_key": "sandbox-bank-key"},
+        credentials={
+            "api_key": "sandbox-bank-key",
+            "signing_key": SIGNING_KEY,
+            "api_user": "molam",
+            "client_id": "molam",
+            "subscription_key": "sandbox",
+            "encrypted_pin": "c2FuZGJveA==",
+        },
     )
 
 
@@ -98,12 +145,13 @@ def account(driver: str, **changes: Any) -> AccountDetails:
 
 def instruction(driver: str, number: int = 1, **changes: Any) -> PayoutInstruction:
     """The `number`th payout of a driver: 10.01, 10.02 and so on."""
-    reference = f"{number:015d}" if driver == "ach" else f"A{number:029d}"
+    shapes = {"ach": f"{number:015d}", "mtn": str(UUID(int=number + 1000, version=4))}
+    reference = shapes.get(driver, f"A{number:029d}")
     to = changes.pop("account", None) or account(driver)
     plain: dict[str, Any] = {
         "payout_id": UUID(int=number, version=4),
         "reference": reference,
-        "amount": Decimal("10.00") + Decimal(number).scaleb(-2),
+        "amount": Decimal(1000 + number).scaleb(-DECIMALS[to.currency]),
         "currency": to.currency,
         "description": f"Invoice {number}",
         "execution_date": MONDAY,
@@ -163,14 +211,20 @@ def bank_stub(answer: Canned) -> Iterator[BankStub]:
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path.rstrip("/").endswith("/token"):
+                self._send(canned_json({"access_token": "sandbox-bank-key", "expires_in": 3600}))
+                return
             stub.asked.append(Asked(self.command, self.path, dict(self.headers), body))
-            self.send_response(stub.answer.status)
-            self.send_header("Content-Type", stub.answer.content_type)
-            self.send_header("Content-Length", str(len(stub.answer.body)))
-            for name, value in stub.answer.headers.items():
+            self._send(stub.answer)
+
+        def _send(self, answer: Canned) -> None:
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(answer.body)))
+            for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(stub.answer.body)
+            self.wfile.write(answer.body)
 
         do_GET = do_POST = _serve
 

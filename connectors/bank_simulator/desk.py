@@ -212,7 +212,7 @@ class Desk:
             decision.refused_once.append(order.payout_id)
             return magic.code
         fault = self.faults.take("reject", rail.name)
-        return fault.code_for(rail.name) if fault else ""
+        return (fault.code or rail.default_code) if fault else ""
 
     def _tried(self, decision: _Decision, order: Order) -> bool:
         """Whether a payout to the account that refuses once has had its refusal."""
@@ -224,7 +224,7 @@ class Desk:
         if magic and outcome is Outcome.RETURNED:
             return magic.code
         fault = self.faults.take("return", rail.name)
-        return fault.code_for(rail.name) if fault else ""
+        return (fault.code or rail.default_code) if fault else ""
 
     def inquire(self, bank: str, rail: Rail, key: str) -> Reply | None:
         """A message's payments as they stand today, or None when it was never received."""

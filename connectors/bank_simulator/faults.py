@@ -32,12 +32,10 @@ FAULTS = (
     "reordered_reports",  # A report is held back until the one after it is out.
 )
 
-DEFAULT_CODES = {"ach": "R04"}
-DEFAULT_CODE = "AC04"
 DEFAULT_SECONDS = 5.0
 MAX_SECONDS = 600.0
 _FIELDS = frozenset({"rail", "fault", "probability", "count", "seconds", "code"})
-_CODE = re.compile(r"[A-Z0-9]{2,8}\Z")
+_CODE = re.compile(r"[A-Za-z0-9_-]{2,40}\Z")
 
 
 class FaultRefused(Exception):
@@ -71,10 +69,6 @@ class Fault:
     def covers(self, fault: str, rail: str) -> bool:
         """Whether it is this fault, on this rail, and not used up."""
         return self.fault == fault and self.rail in (None, rail) and self.active
-
-    def code_for(self, rail: str) -> str:
-        """The refusal or return code to use on that rail."""
-        return self.code or DEFAULT_CODES.get(rail, DEFAULT_CODE)
 
     def to_json(self) -> dict[str, Any]:
         """As `/_sim/faults` lists it."""
@@ -201,5 +195,7 @@ def _code(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or not _CODE.match(value):
-        raise FaultRefused(400, "BAD_REQUEST", "code must be 2 to 8 capital letters or digits")
+        raise FaultRefused(
+            400, "BAD_REQUEST", "code must be 2 to 40 letters, digits, hyphens or underscores"
+        )
     return value

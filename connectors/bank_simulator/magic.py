@@ -3,8 +3,9 @@
 The last digits say which, on every rail: 101 and 401 refused for good, 201 refused until somebody
 mends it, 601 refused once, 701 settled and returned, 801 accepted and refused later, 901 booked but
 not answered. SEPA and SEPA Instant: an IBAN of the German bank code 37040044 (DE + check digits +
-bank code + ten-digit account number). ACH, wire and RTP: routing number 021000021. Every other
-account always accepts and always settles.
+bank code + ten-digit account number). ACH, wire and RTP: routing number 021000021. Faster Payments:
+sort code 089999. Mobile money: a number that ends in 0000 and the three digits. Every other account
+always accepts and always settles.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 SEPA_BANK_CODE = "37040044"
 ACH_ROUTING = "021000021"
+UK_SORT_CODE = "089999"
 
 
 class Outcome(enum.StrEnum):
@@ -55,6 +57,30 @@ _ISO = _outcomes(
 _ACH = _outcomes(wrong="R04", mend="R13", closed="R16", once="R31", returned="R03", late="R32")
 
 
+_UK = _outcomes(wrong="AC03", mend="PY01", closed="AC07", once="BE08", returned="AC07", late="MS03")
+_WALLETS = {
+    "mtn": _outcomes(
+        wrong="PAYEE_NOT_FOUND",
+        mend="NOT_ALLOWED",
+        closed="PAYEE_NOT_ALLOWED_TO_RECEIVE",
+        once="SERVICE_UNAVAILABLE",
+        returned="REVERSED",
+        late="EXPIRED",
+    ),
+    "wave": _outcomes(
+        wrong="recipient-account-inactive",
+        mend="request-validation-error",
+        closed="recipient-account-blocked",
+        once="service-unavailable",
+        returned="REVERSED",
+        late="service-unavailable",
+    ),
+    "orange": _outcomes(
+        wrong="2000", mend="2041", closed="2001", once="2020", returned="REVERSED", late="2021"
+    ),
+}
+
+
 def for_iban(iban: str) -> Magic | None:
     """The fixed outcome of an IBAN, if it has one."""
     if len(iban) != 22 or not iban.startswith("DE") or iban[4:12] != SEPA_BANK_CODE:
@@ -67,6 +93,18 @@ def for_us_account(routing: str, account: str, *, iso: bool = False) -> Magic | 
     if routing != ACH_ROUTING:
         return None
     return (_ISO if iso else _ACH).get(_ending(account, "900000000"))
+
+
+def for_uk_account(number: str) -> Magic | None:
+    """The fixed outcome of a sort code and account number in one, if they have one."""
+    if number[:6] != UK_SORT_CODE:
+        return None
+    return _UK.get(_ending(number[6:], "90000"))
+
+
+def for_wallet(number: str, operator: str) -> Magic | None:
+    """The fixed outcome of a wallet: its number ends in 0000 and the three digits."""
+    return _WALLETS[operator].get(number[-3:]) if number[-7:-3] == "0000" else None
 
 
 def _ending(number: str, beginning: str) -> str:

@@ -37,6 +37,7 @@ class Rail(abc.ABC):
     resource: ClassVar[str]  # The path that takes submissions.
     banks: ClassVar[tuple[str, ...]]
     duplicate_code: ClassVar[str]  # For a key that was used before with other content.
+    default_code: ClassVar[str] = "AC04"  # What the faults `reject` and `return` say by themselves.
     remembers: ClassVar[bool] = True  # False: there is no protection against a repetition.
     decides_later: ClassVar[bool] = False  # A refusal is told by report, not by the answer.
 

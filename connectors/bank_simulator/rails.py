@@ -11,11 +11,13 @@ from datetime import date, datetime
 from typing import ClassVar
 
 from connectors.bank_simulator import ach, ach_reports, magic, scheme_clock, sepa, sepa_reports
+from connectors.bank_simulator.fps_rail import FasterPaymentsRail
 from connectors.bank_simulator.magic import Magic
 from connectors.bank_simulator.pacs_rails import RtpRail, WireRail
 from connectors.bank_simulator.payments import Document, Line, Order, Payment, Reply, Submission
 from connectors.bank_simulator.rail import Incoming, Rail
 from connectors.bank_simulator.sepa_reports import camt_id, xml_reply
+from connectors.bank_simulator.wallet_rails import MtnRail, OrangeRail, WaveRail
 
 
 class SepaRail(Rail):
@@ -98,6 +100,7 @@ class AchRail(Rail):
     resource: ClassVar[str] = "files"
     banks: ClassVar[tuple[str, ...]] = ("default",)
     duplicate_code: ClassVar[str] = "DUPLICATE_FILE"
+    default_code: ClassVar[str] = "R04"
 
     def read(self, request: Incoming, now: datetime) -> Submission:
         return ach.read(request.body, now)
@@ -140,7 +143,17 @@ def _json(body: bytes) -> Reply:
     return Reply(status=200, content_type="application/json", body=body)
 
 
-RAILS: tuple[Rail, ...] = (SepaRail(), SepaInstantRail(), AchRail(), WireRail(), RtpRail())
+RAILS: tuple[Rail, ...] = (
+    SepaRail(),
+    SepaInstantRail(),
+    AchRail(),
+    WireRail(),
+    RtpRail(),
+    FasterPaymentsRail(),
+    MtnRail(),
+    WaveRail(),
+    OrangeRail(),
+)
 _BY_BANK: dict[str, Rail] = {f"{rail.name}/{bank}": rail for rail in RAILS for bank in rail.banks}
 
 

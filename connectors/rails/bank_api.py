@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -30,6 +33,7 @@ from connectors.base import (
 from connectors.http import (
     DEFAULT_CONNECT_TIMEOUT_S,
     REPORT_MAX_BYTES,
+    SUBMIT_MAX_BYTES,
     HttpAnswer,
     HttpClient,
     HttpResult,
@@ -40,45 +44,100 @@ from connectors.http import (
 )
 
 REPORT_PAGE = 100
+NO_ORDER = frozenset({"BAD_REQUEST"})
+NEVER_HEARD = frozenset({"NOT_FOUND"})
+TOKEN_MARGIN_S = 60
 
+_AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,3})?")
 _BANK_NAME = re.compile(r"[a-z0-9_-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenDoor:
+    """Where a bank hands out tokens for a user and a key. `user` names a credential."""
+
+    path: str
+    user: str
+    form: str = ""
+
+
+# The only state there is: tokens by bank, with the moment (monotonic) until which they are used.
+_TOKENS: dict[tuple[str, str, str], tuple[str, float]] = {}
 
 
 class BankApi:
     """One bank on one rail: `{base_url}/{rail}/{bank}/...` with a bearer key."""
 
     def __init__(
-        self, config: ConnectorConfig, *, rail: str, refuses_before_booking: frozenset[int]
+        self,
+        config: ConnectorConfig,
+        *,
+        rail: str,
+        refuses_before_booking: frozenset[int],
+        token: TokenDoor | None = None,
     ) -> None:
-        """Raises ConnectorMisconfigured when the bank's name is none (its URL and key: on use)."""
+        """With `token`, the key buys tokens and these open the bank.
+
+        Raises ConnectorMisconfigured when the bank's name is none (its URL and key: on use).
+        """
         bank = str(config.options.get("bank", "default"))
         if not _BANK_NAME.fullmatch(bank):
             raise ConnectorMisconfigured("option_invalid", "bank")
         self._config = config
         self._root = f"/{rail}/{bank}"
         self._refuses_before_booking = refuses_before_booking
+        self._token = token
 
-    def submit(self, path: str, *, body: bytes, content_type: str) -> HttpAnswer | Outcome:
-        """Post an order once. Returns the 2xx answer, or the Outcome when there is none."""
-        headers = {"Content-Type": content_type}
-        result = self._call("POST", self._root + path, headers=headers, body=body)
+    def submit(
+        self,
+        path: str,
+        *,
+        body: bytes,
+        content_type: str,
+        headers: Mapping[str, str] | None = None,
+        refusals: frozenset[str] = NO_ORDER,
+    ) -> HttpAnswer | Outcome:
+        """Post an order once. Returns the 2xx answer, or the Outcome when there is none.
+
+        `refusals` are the codes with which this bank says, by 400, that it booked nothing.
+        """
+        sent = {"Content-Type": content_type, **(headers or {})}
+        result = self._call("POST", self._root + path, headers=sent, body=body)
         kind = outcome_kind(result, self._refuses_before_booking)
         if kind is OutcomeKind.ACCEPTED and isinstance(result, HttpAnswer):
             return result
-        if isinstance(result, HttpAnswer) and _says(result, 400, "BAD_REQUEST"):
+        code = _code_of(result, 400)
+        if code in refusals:
             # The bank's listed word for "this is no order": nothing can have been booked.
-            return _outcome(OutcomeKind.REJECTED, result, code="BAD_REQUEST")
+            return _outcome(OutcomeKind.REJECTED, result, code=code)
         return _outcome(kind, result, code=failure_code(result))
 
-    def inquire(self, path: str, reference: str) -> HttpAnswer | Outcome:
+    def inquire(
+        self,
+        path: str,
+        reference: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        not_found: frozenset[str] = NEVER_HEARD,
+    ) -> HttpAnswer | Outcome:
         """Ask for an order by our reference. Returns the 2xx answer, or the Outcome."""
-        result = self._call("GET", f"{self._root}{path}/{quote(reference, safe='')}")
-        if isinstance(result, HttpAnswer):
-            if 200 <= result.status < 300:
-                return result
-            # A 404 from a proxy or a wrong path says nothing: the bank's own word is needed.
-            if _says(result, 404, "NOT_FOUND"):
-                return _outcome(OutcomeKind.NOT_FOUND, result, code="not_found")
+        question = f"{path}/{quote(reference, safe='')}"
+        return self.ask(question, headers=headers, not_found=not_found)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        not_found: frozenset[str] = NEVER_HEARD,
+    ) -> HttpAnswer | Outcome:
+        """Put a question (a path with its query). Returns the 2xx answer, or the Outcome."""
+        result = self._call("GET", self._root + question, headers=headers)
+        if isinstance(result, HttpAnswer) and 200 <= result.status < 300:
+            return result
+        # A 404 from a proxy or a wrong path says nothing: the bank's own word is needed.
+        if _code_of(result, 404) in not_found:
+            return _outcome(OutcomeKind.NOT_FOUND, result, code="not_found")
         return _outcome(OutcomeKind.UNKNOWN, result, code=failure_code(result))
 
     def fetch_reports(self, cursor: str) -> ReportPage:
@@ -129,10 +188,56 @@ class BankApi:
             deadline_s=deadline_s,
             connect_timeout_s=min(DEFAULT_CONNECT_TIMEOUT_S, deadline_s),
         )
-        sent = {"Authorization": f"Bearer {api_key}", **(headers or {})}
-        if max_bytes is None:
-            return client.request(method, path, headers=sent, body=body)
-        return client.request(method, path, headers=sent, body=body, max_bytes=max_bytes)
+        bearer = api_key if self._token is None else self._buy_token(client, api_key)
+        if isinstance(bearer, NetworkFailure):
+            return bearer
+        sent = {"Authorization": f"Bearer {bearer}", **(headers or {})}
+        most = SUBMIT_MAX_BYTES if max_bytes is None else max_bytes
+        result = client.request(method, path, headers=sent, body=body, max_bytes=most)
+        if isinstance(result, HttpAnswer) and result.status == 401:
+            _TOKENS.pop(self._token_key(api_key), None)  # It has expired: the next call buys anew.
+        return result
+
+    def _token_key(self, api_key: str) -> tuple[str, str, str]:
+        digest = hashlib.sha256(api_key.encode()).hexdigest()
+        return self._config.base_url, self._root, digest
+
+    def _buy_token(self, client: HttpClient, api_key: str) -> str | NetworkFailure:
+        """A token that is good for a while longer. Whatever fails here, no order has been sent."""
+        assert self._token is not None  # noqa: S101  (the caller asks only then)
+        kept = _TOKENS.get(self._token_key(api_key))
+        if kept is not None and kept[1] > time.monotonic():
+            return kept[0]
+        user = self._config.credentials.get(self._token.user, "")
+        if not user:
+            raise ConnectorMisconfigured("credentials_missing", self._token.user)
+        pair = base64.b64encode(f"{user}:{api_key}".encode()).decode()
+        result = client.request(
+            "POST",
+            self._root + self._token.path,
+            headers={
+                "Authorization": f"Basic {pair}",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            body=self._token.form.encode(),
+        )
+        if isinstance(result, NetworkFailure):
+            return replace(result, certain_not_sent=True)
+        try:
+            told = read_json(result.body)
+            token, seconds = json_text(told, "access_token"), told.get("expires_in")
+        except UnreadableDocument:
+            token, seconds = "", None
+        if result.status != 200 or not token:
+            return NetworkFailure(
+                code="token_refused",
+                certain_not_sent=True,
+                detail=f"HTTP {result.status}",
+                elapsed_s=result.elapsed_s,
+            )
+        lasts = seconds if isinstance(seconds, int) else 0
+        _TOKENS[self._token_key(api_key)] = (token, time.monotonic() + lasts - TOKEN_MARGIN_S)
+        return token
 
 
 def _outcome(kind: OutcomeKind, result: HttpResult, *, code: str) -> Outcome:
@@ -159,13 +264,14 @@ def unreadable_answer(answer: HttpAnswer, code: str, detail: str = "") -> Outcom
     )
 
 
-def _says(answer: HttpAnswer, status: int, code: str) -> bool:
-    if answer.status != status:
-        return False
+def _code_of(result: HttpResult, status: int) -> str:
+    """The `code` in an answer of this status; "" when there is none."""
+    if isinstance(result, NetworkFailure) or result.status != status:
+        return ""
     try:
-        return bool(read_json(answer.body).get("code") == code)
+        return json_text(read_json(result.body), "code")
     except UnreadableDocument:
-        return False
+        return ""
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -177,6 +283,24 @@ def read_json(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnreadableDocument("json_malformed", "not a JSON object")
     return value
+
+
+def json_text(item: Mapping[str, Any], name: str) -> str:
+    """The text under a name, "" when it is not there. Raises UnreadableDocument for anything else."""
+    value = item.get(name, "")
+    if not isinstance(value, str):
+        raise UnreadableDocument("json_incomplete", f"{name} is not a text")
+    return value
+
+
+def json_amount(item: Mapping[str, Any], name: str) -> Decimal | None:
+    """The decimal string under a name, None when it is not there. Raises UnreadableDocument."""
+    text = item.get(name)
+    if text is None:
+        return None
+    if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
+        raise UnreadableDocument("json_incomplete", f"{name} is not a decimal string")
+    return Decimal(text)
 
 
 def _refuse_constant(_name: str) -> None:

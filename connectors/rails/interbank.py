@@ -7,6 +7,7 @@ as it is. Settlement and what comes back are told by camt.054 as well.
 
 from __future__ import annotations
 
+import abc
 import hashlib
 import re
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ _TRANSFERS = "/credit-transfers"
 _REFERENCE = re.compile(r"[A-Za-z0-9]{1,35}", re.ASCII)
 
 
-class InterbankConnector:
+class InterbankConnector(abc.ABC):
     """One sponsor bank. Options: bank, sender_routing, debtor_name, debtor_account, debtor_town,
     debtor_country; credential api_key.
     """
@@ -88,9 +89,9 @@ class InterbankConnector:
             reference=message_id, body=body, content_type="application/xml", errors=errors
         )
 
+    @abc.abstractmethod
     def message_id(self, numbers: DrawnNumbers, digest: str) -> str:
         """The name of a message in the form of its scheme; `digest` tells databases apart."""
-        raise NotImplementedError
 
     def submit(self, transmission: Transmission) -> Outcome:
         """Post the stored pacs.008 once. Raises ConnectorMisconfigured only."""

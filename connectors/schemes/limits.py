@@ -81,6 +81,42 @@ _LIMITS: tuple[RailLimits, ...] = (
         source="The Clearing House, RTP transaction limit of 9 February 2025",
     ),
     RailLimits(
+        rail="faster_payments",
+        currency="GBP",
+        min_amount=Decimal("0.01"),
+        max_amount=Decimal("250000.00"),
+        calendar="",
+        effective_from=date(2015, 11, 16),
+        source="Pay.UK, Faster Payments transaction limit 2015",
+    ),
+    RailLimits(
+        rail="faster_payments",
+        currency="GBP",
+        min_amount=Decimal("0.01"),
+        max_amount=Decimal("1000000.00"),
+        calendar="",
+        effective_from=date(2022, 2, 7),
+        source="Pay.UK, Faster Payments transaction limit of 7 February 2022",
+    ),
+    RailLimits(
+        rail="mobile_money",
+        currency="XOF",
+        min_amount=Decimal(1),
+        max_amount=Decimal(2_000_000),
+        calendar="",
+        effective_from=date(2015, 5, 21),
+        source="BCEAO instruction 008-05-2015: what a wallet of an identified customer may hold",
+    ),
+    RailLimits(
+        rail="mobile_money",
+        currency="XAF",
+        min_amount=Decimal(1),
+        max_amount=Decimal(2_000_000),
+        calendar="",
+        effective_from=date(2020, 1, 1),
+        source="no scheme rule: an operator's tariff may say less, by configuration",
+    ),
+    RailLimits(
         rail="ach",
         currency="USD",
         min_amount=Decimal("0.01"),
@@ -92,14 +128,23 @@ _LIMITS: tuple[RailLimits, ...] = (
 )
 
 
-def limits_on(rail: str, day: date) -> RailLimits:
-    """The limits of `rail` in force on `day`. Raises KeyError for a rail without any."""
-    found = [limit for limit in _LIMITS if limit.rail == rail and limit.effective_from <= day]
+def limits_on(rail: str, day: date, currency: str = "") -> RailLimits:
+    """The limits of `rail` in force on `day`, where it has several currencies in that one.
+
+    Raises KeyError for a rail without any.
+    """
+    found = [
+        limit
+        for limit in _LIMITS
+        if limit.rail == rail
+        and limit.currency in (currency or limit.currency,)
+        and limit.effective_from <= day
+    ]
     if not found:
         raise KeyError(rail)
     return max(found, key=lambda limit: limit.effective_from)
 
 
-def current_limits(rail: str) -> RailLimits:
+def current_limits(rail: str, currency: str = "") -> RailLimits:
     """The latest limits of `rail` that are known. Raises KeyError for a rail without any."""
-    return limits_on(rail, date.max)
+    return limits_on(rail, date.max, currency)

@@ -1,9 +1,9 @@
-"""Mobile numbers of the countries where wallets can be paid, as data.
+"""Mobile numbers of the countries where wallets can be paid, and whose network they were given to.
 
-Source: the national numbering plans deposited with the ITU (E.164), as of November 2026. Only
-mobile ranges are listed, so a fixed, short or premium number is refused. Two traps: Côte d'Ivoire
-has had 10 digits since 31 January 2021, Benin since 30 November 2024 (both refuse the old 8-digit
-form).
+The numbering plans are those of `phonenumbers` (Google's metadata from the national regulators). Two
+traps that it knows: Côte d'Ivoire has had 10 digits since 31 January 2021, Benin since 30 November
+2024; both refuse the old form of 8 digits. The operator is the one that the number range was given to:
+who has carried a number to another network, or uses a wallet that is nobody's network (Wave), says so.
 """
 
 from __future__ import annotations
@@ -11,34 +11,41 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import phonenumbers
+from phonenumbers import PhoneNumberType, carrier
 
-@dataclass(frozen=True, slots=True)
-class MobilePlan:
-    """How a mobile number of `country` looks in E.164 with its plus sign."""
+COUNTRIES = frozenset(
+    ["BF", "BJ", "CI", "CM", "GH", "GW", "KE", "ML", "NE", "RW", "SN", "TG", "TZ", "UG", "ZM"]
+)
+_SHAPE = re.compile(r"\+[0-9]{8,15}", re.ASCII)
+_MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletNumber:
+    """A mobile number; `operator` is "" where the range is nobody's, `prefix` country code and range."""
 
     country: str
-    calling_code: str
-    pattern: re.Pattern[str]
+    operator: str
+    prefix: str
 
 
-def _plan(country: str, calling_code: str, national: str) -> MobilePlan:
-    return MobilePlan(country, calling_code, re.compile(rf"\+{calling_code}{national}", re.ASCII))
-
-
-MOBILE_PLANS: tuple[MobilePlan, ...] = (
-    _plan("SN", "221", r"7[0-9]\d{7}"),
-    _plan("CI", "225", r"0[157]\d{8}"),
-    _plan("ML", "223", r"[5-9]\d{7}"),
-    _plan("BF", "226", r"(?:0[1-7]|[567]\d)\d{6}"),
-    _plan("BJ", "229", r"01[2-9]\d{7}"),
-    _plan("TG", "228", r"[79]\d{7}"),
-    _plan("NE", "227", r"(?:7|8|9)\d{7}"),
-    _plan("GW", "245", r"9[5-7]\d{7}"),
-    _plan("CM", "237", r"6[25-9]\d{7}"),
-    _plan("GH", "233", r"[25]\d{8}"),
-    _plan("KE", "254", r"(?:7\d|1[0-4])\d{7}"),
-    _plan("UG", "256", r"7\d{8}"),
-    _plan("TZ", "255", r"[67]\d{8}"),
-    _plan("RW", "250", r"7[2389]\d{7}"),
-    _plan("ZM", "260", r"[79]\d{8}"),
-)
+def read_number(msisdn: str) -> WalletNumber | None:
+    """Read a number in E.164 with its plus sign; None when no wallet can be there."""
+    if not _SHAPE.fullmatch(msisdn):
+        return None
+    try:
+        number = phonenumbers.parse(msisdn)
+    except phonenumbers.NumberParseException:
+        return None
+    country = phonenumbers.region_code_for_number(number)
+    if country not in COUNTRIES or not phonenumbers.is_valid_number(number):
+        return None
+    if phonenumbers.number_type(number) not in _MOBILE:
+        return None
+    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != msisdn:
+        return None
+    # "MTN Cameroon", "Moov Africa": the first word is the operator everywhere.
+    name = carrier.name_for_number(number, "en").lower().split(" ")[0]
+    code = str(number.country_code)
+    return WalletNumber(country=country, operator=name, prefix=msisdn[1 : 1 + len(code) + 2])

@@ -111,6 +111,69 @@ ISO_RTP = ReasonTable(
     reactions=ISO_SCT_INST.reactions,
 )
 
+# Not ISO although they look like it: BE08 is "the other bank is away" here.
+FASTER_PAYMENTS = ReasonTable(
+    scheme="faster_payments",
+    source="a clearing bank's list of Faster Payments rejection codes with its advice on each",
+    effective_from=date(2022, 2, 7),
+    reactions=_table(
+        retry="BE08 MS03",
+        retry_other_rail="AM02",
+        refuse=(
+            "AC03 AC06 AC07 AG01 MD09 "  # unknown, stopped or closed account; barred; deceased
+            "CB_AccountHoldersBankrupt CB_AccountSwitched"
+        ),
+        repair=(
+            "AC09 PY01 CB_AccountNameAndNumberMismatch CB_ReferenceMissing CB_ReferenceIncorrect "
+            "CB_BeneficiaryNameMissing BAD_REQUEST"
+        ),
+    ),
+)
+
+MTN = ReasonTable(
+    scheme="mobile_money",
+    source="MTN MoMo API, disbursement error codes",
+    effective_from=date(2024, 1, 1),
+    reactions=_table(
+        retry=(
+            "SERVICE_UNAVAILABLE EXPIRED COULD_NOT_PERFORM_TRANSACTION "
+            "NOT_ENOUGH_FUNDS PAYER_LIMIT_REACHED"  # our float must be filled first
+        ),
+        refuse="PAYEE_NOT_FOUND PAYEE_NOT_ALLOWED_TO_RECEIVE PAYEE_LIMIT_REACHED",
+        repair=(
+            "REJECTED NOT_ALLOWED INVALID_CURRENCY TRANSFER_TYPE_UNKNOWN "
+            "NOT_ALLOWED_TARGET_ENVIRONMENT INVALID_CALLBACK_URL_HOST "
+            "INTERNAL_PROCESSING_ERROR BAD_REQUEST"  # the first of them may mean anything
+        ),
+    ),
+)
+
+WAVE = ReasonTable(
+    scheme="mobile_money",
+    source="Wave Business API, payout error codes",
+    effective_from=date(2024, 1, 1),
+    reactions=_table(
+        retry="insufficient-funds service-unavailable",
+        refuse=(
+            "recipient-account-inactive recipient-account-blocked recipient-minor "
+            "country-mismatch recipient-limit-exceeded PAYEE_LIMIT_REACHED"
+        ),
+        repair="request-validation-error currency-mismatch BAD_REQUEST",
+    ),
+)
+
+# 2011 and 2013 are our PIN: after a few of them the operator blocks it, so a person must look.
+ORANGE = ReasonTable(
+    scheme="mobile_money",
+    source="Orange Money web services (Sonatel), error codes",
+    effective_from=date(2024, 1, 1),
+    reactions=_table(
+        retry="2020 2021",  # our float must be filled first
+        refuse="2000 2001 PAYEE_LIMIT_REACHED",
+        repair="2011 2013 2041 4003 50 BAD_REQUEST",
+    ),
+)
+
 ACH = ReasonTable(
     scheme="ach",
     source="NACHA Operating Rules 2026, appendix four, for credit entries",
