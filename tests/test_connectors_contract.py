@@ -229,7 +229,9 @@ def test_what_an_answer_to_a_submission_proves(
 
 
 def test_a_bank_that_is_away_got_nothing(driver: str) -> None:
-    outcome = connector_of(driver).submit(transmission(prepare(driver)))
+    outcome = connector_of(driver).submit(
+        transmission(prepare(driver), instruction(driver).reference)
+    )
     assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_SENT, "connection_refused")
 
 
@@ -248,13 +250,17 @@ def test_an_inquiry_that_fails_says_nothing_about_the_order(
 
 
 def test_an_inquiry_of_a_bank_that_is_away_is_unknown(driver: str) -> None:
-    outcome = connector_of(driver).inquire(transmission(prepare(driver)))
+    outcome = connector_of(driver).inquire(
+        transmission(prepare(driver), instruction(driver).reference)
+    )
     assert outcome.kind is OutcomeKind.UNKNOWN
 
 
 def test_a_404_without_the_banks_own_word_is_not_not_found(driver: str) -> None:
     with bank_stub(canned_json({"detail": "Not Found"}, 404)) as bank:
-        outcome = connector_of(driver, bank.url).inquire(transmission(prepare(driver)))
+        outcome = connector_of(driver, bank.url).inquire(
+            transmission(prepare(driver), instruction(driver).reference)
+        )
     assert outcome.kind is OutcomeKind.UNKNOWN
 
 
@@ -337,7 +343,9 @@ def no_credentials(driver: str) -> ConnectorConfig:
 
 def test_a_missing_key_is_a_misconfiguration(driver: str) -> None:
     with pytest.raises(ConnectorMisconfigured):
-        build(driver, no_credentials(driver)).submit(transmission(prepare(driver)))
+        build(driver, no_credentials(driver)).submit(
+            transmission(prepare(driver), instruction(driver).reference)
+        )
 
 
 def test_a_missing_or_senseless_option_is_a_misconfiguration(driver: str) -> None:
@@ -364,7 +372,7 @@ def test_an_ordinary_account_has_nothing_against_it(driver: str) -> None:
 
 
 def test_a_bad_account_is_named_by_field(driver: str) -> None:
-    bad = account(driver, holder_name="\u202e", currency="GBP", details={"iban": "x"})
+    bad = account(driver, holder_name="\u202e", currency="KES", details={"iban": "x"})
     codes = {error.code for error in connector_of(driver).check_beneficiary(bad)}
     assert {"invalid_name", "currency_unsupported"} <= codes
     assert len(codes) >= 3
