@@ -98,6 +98,12 @@ BANK_URLS = {  # per rail or connection, e.g. BANK_URL_SEPA, BANK_URL_SEPA_BACKU
     for name, value in os.environ.items()
     if name.startswith("BANK_URL_")
 }
+for _name, _url in (
+    ("BANK_URL", BANK_URL),
+    *((f"BANK_URL_{key.upper()}", url) for key, url in BANK_URLS.items()),
+):
+    if not SANDBOX and not _url.startswith("https://"):
+        raise ImproperlyConfigured(f"{_name} must begin with https:// outside the sandbox")
 BANK_API_KEY = env.text(
     "BANK_SIMULATOR_API_KEY", "sandbox-bank-key"
 )  # what demo connectors are given

@@ -303,6 +303,7 @@ TELLERS = {
     "connectors/bank_simulator/book.py": "another company's computer",
     "connectors/bank_simulator/desk.py": "another company's computer",
     "connectors/bank_simulator/scheme_clock.py": "another company's clock",
+    "connectors/bank_simulator/wallet_rails.py": "another company's clock",
     "connectors/http.py": "Retry-After may name a date",
     "payouts/api/auth.py": "how old a signature is",
     "payouts/api/tokens.py": "whether a token is still good",

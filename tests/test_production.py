@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-OUTSIDE = {"SANDBOX": "0", "TRUST_GATEWAY_HEADERS": "0", "ALLOWED_HOSTS": "payouts.example"}
+OUTSIDE = {
+    "SANDBOX": "0", "TRUST_GATEWAY_HEADERS": "0", "ALLOWED_HOSTS": "payouts.example",
+    "BANK_URL": "https://bank.example",
+}  # fmt: skip
 READ_SETTINGS = "from django.conf import settings; settings.DEBUG"
 ASK = """
 import json, django
@@ -65,6 +68,14 @@ def test_a_start_that_would_believe_anybody_is_refused(
     status, said = start(READ_SETTINGS, **environment)
     assert status == 1
     assert named in said
+
+
+@pytest.mark.parametrize("name", ["BANK_URL", "BANK_URL_SEPA"])
+def test_a_bank_is_spoken_to_over_https_only(name: str) -> None:
+    """S87."""
+    status, said = start(READ_SETTINGS, **{**OUTSIDE, name: "http://bank.example"})
+    assert status == 1
+    assert f"{name} must begin with https://" in said
 
 
 def test_outside_the_sandbox_everything_is_said_over_tls() -> None:

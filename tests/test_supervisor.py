@@ -146,6 +146,15 @@ def test_other_terminals_find_the_addresses_in_a_private_file(state: Path) -> No
     assert startup.read_environment(state) == written
 
 
+def test_the_programs_are_those_of_the_specification() -> None:
+    """S32: an API, a worker and a beat; and what no doorbell announces is polled."""
+    found = {program.name: " ".join(program.command) for program in startup.programs({"PORT": "1"})}
+    assert set(found) == {"worker", "beat", "poller", "web"}
+    assert "celery -A payouts_project.celery worker" in found["worker"]
+    assert "celery -A payouts_project.celery beat" in found["beat"]
+    assert "gunicorn payouts_project.wsgi" in found["web"]
+
+
 def test_the_printed_curl_line_is_a_valid_request() -> None:
     demo = {
         "tenants": {"t-1": {"beneficiaries": {"us_bank": {"id": "b", "account_id": "a", "currency": "USD"}}}}
