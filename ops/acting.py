@@ -26,7 +26,8 @@ from django.urls import URLPattern, path, reverse
 
 from ops import looks
 from ops.actions import Action, Outcome
-from ops.pages import NamedAdmin, as_uuid
+from ops.listing import as_uuid
+from ops.pages import NamedAdmin
 from ops.roles import actor_of, may
 
 MOST = 1000  # In one go; what is left matches the same filter again.
@@ -118,6 +119,13 @@ class ActingAdmin(NamedAdmin):
                 found.append(Offer(action=action, url=url, ids=str(row.pk), word=outcome.word))
         return found
 
+    def bulk(self, request: HttpRequest) -> list[Offer]:
+        return [
+            Offer(action=action, url=self.act_url(action), ids="", word="")
+            for action in self.acts
+            if may(request, action.roles)
+        ]
+
     # --- the page of an action ---------------------------------------------------------------------
 
     def act_view(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -141,7 +149,8 @@ class ActingAdmin(NamedAdmin):
     def _asked_for(self, request: HttpRequest) -> list[UUID]:
         """Named one by one, or as the list that a filter shows."""
         if "matching" not in request.GET:
-            return _ids(request.GET.get("ids", "").split(","))
+            ids = ",".join([*request.GET.getlist("id"), *request.GET.getlist("ids")])
+            return _ids(ids.split(",")) if ids else []
         query, shown = QueryDict(request.GET["matching"]), request.GET
         try:
             request.GET = query
@@ -207,7 +216,7 @@ class ActingAdmin(NamedAdmin):
             **self.admin_site.each_context(request),
             "title": f"{action.label} {meta.verbose_name_plural}",
             "action": action,
-            "opts": meta,
+            "thing": meta.verbose_name,
             "things": meta.verbose_name_plural,
             "back": reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist"),
             "url": self.act_url(action),

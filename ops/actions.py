@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ops.roles import ACT
-from payouts import lifecycle
+from payouts import alerts, banks, bankstate, lifecycle
 from payouts.audit import Actor
-from payouts.errors import REFUSALS, PayoutError
+from payouts.errors import PayoutError
+from payouts.models import PayoutAlert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +48,6 @@ class Action:
 def refused(subject: UUID, error: PayoutError) -> Outcome:
     detail = "" if error.detail == error.title else f" ({error.detail})"
     return Outcome(id=subject, code=error.code, word=f"{error.title}{detail}")
-
-
-def plain_words(code: str) -> str:
-    return REFUSALS[code][1] if code in REFUSALS else code
 
 
 # --- payouts ------------------------------------------------------------------------------------------
@@ -125,4 +122,82 @@ APPROVE = Action(
     says="It goes to the bank at its time. Whoever created it cannot approve it.",
     reasons=("Checked against the merchant's invoice", "Confirmed with the merchant by telephone"),
     do=_approve, foresee=_foresee("approve"),
+)  # fmt: skip
+
+
+# --- alerts -------------------------------------------------------------------------------------------
+
+
+def _resolve(ids: Sequence[UUID], actor: Actor, reason: str) -> list[Outcome]:
+    results = alerts.resolve_alerts(ids, actor=actor, reason=reason)
+    return [
+        refused(r.alert_id, r.error)
+        if isinstance(r, alerts.Refused)
+        else Outcome(id=r.alert_id, word="it stays in the list of resolved ones")
+        for r in results
+    ]
+
+
+def _resolvable(ids: Sequence[UUID], actor: Actor) -> list[Outcome]:
+    known = dict(PayoutAlert.objects.filter(pk__in=ids).values_list("pk", "resolved"))
+    found = []
+    for one in ids:
+        if one not in known:
+            found.append(refused(one, PayoutError("not_found")))
+        elif known[one]:
+            found.append(refused(one, PayoutError("alert_already_resolved")))
+        else:
+            found.append(Outcome(id=one, word="open"))
+    return found
+
+
+RESOLVE = Action(
+    name="resolve", label="Resolve", done="Resolved", roles=ACT,
+    says="It leaves the list of open alerts. If its cause comes back, a new one is raised.",
+    reasons=("The cause is mended", "Known, and nothing to be done", "The bank was informed"),
+    do=_resolve, foresee=_resolvable,
+)  # fmt: skip
+
+# --- banks --------------------------------------------------------------------------------------------
+
+
+def _switch(verb: Callable[..., list[bankstate.Switched | bankstate.Refused]], word: str) -> Do:
+    def do(ids: Sequence[UUID], actor: Actor, reason: str) -> list[Outcome]:
+        return [
+            refused(r.connector_id, r.error)
+            if isinstance(r, bankstate.Refused)
+            else Outcome(id=r.connector_id, word=word)
+            for r in verb(ids, actor=actor, reason=reason)
+        ]
+
+    return do
+
+
+def _switchable(*, paused: bool) -> Foresee:
+    """Pausing what is paused already is no error to a program; a person needs no button for it."""
+
+    def foresee(ids: Sequence[UUID], actor: Actor) -> list[Outcome]:
+        known = {bank.connector_id: bank.paused for bank in banks.health_report()}
+        already = "It is paused already" if paused else "It is in use already"
+        return [
+            refused(one, PayoutError("not_found"))
+            if one not in known
+            else Outcome(id=one, code="done_before" if known[one] == paused else "", word=already)
+            for one in ids
+        ]
+
+    return foresee
+
+
+PAUSE = Action(
+    name="pause", label="Pause", done="Paused", roles=ACT, danger=True,
+    says="Nothing new is sent to this bank; what is routed to it waits. What the bank says is still heard.",
+    reasons=("The bank asked for it", "Planned maintenance at the bank", "We look into its refusals"),
+    do=_switch(banks.pause, "nothing new is sent to it"), foresee=_switchable(paused=True),
+)  # fmt: skip
+RESUME = Action(
+    name="resume", label="Resume", done="Resumed", roles=ACT,
+    says="The bank is used again, and what waits for it is sent at once.",
+    reasons=("The bank confirmed that it works", "The maintenance is over"),
+    do=_switch(banks.resume, "what waits for it is sent"), foresee=_switchable(paused=False),
 )  # fmt: skip

@@ -4,50 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import F, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ops import (
     actions,
+    bank_pages,
     batch_schedules,
     books,
+    dead_letters,
     looks,
     overview,
     people,
     records,
+    search,
     service_levels,
     story,
+    timeline,
 )
 from ops.acting import ActingAdmin, Offer, Subject
-from ops.navigation import navigation
+from ops.counts import counts
+from ops.filters import (
+    AmountFilter,
+    ConnectorFilter,
+    CreatedFilter,
+    CurrencyFilter,
+    ErrorFilter,
+    MerchantFilter,
+    RailFilter,
+    StatusFilter,
+    ViewFilter,
+)
+from ops.listing import Tab
+from ops.navigation import PAYOUTS, navigation, payout_tabs
 from ops.pages import (
     SECTION_ROWS,
-    CurrencyFilter,
-    RailFilter,
     RecordAdmin,
     Section,
-    as_uuid,
     connector_name,
     leading,
+    may_view,
     pair,
     sla_rule_name,
     tenant_name,
 )
 from ops.roles import actor_of, may
+from payouts import clock
 from payouts.models import (
     Payout,
     PayoutAttempt,
+    PayoutAuditLog,
     PayoutBatch,
     PayoutBatchItem,
     PayoutHold,
 )
 
 __all__ = [
+    "bank_pages",
     "books",
     "environment_badge",
     "navigation",
@@ -66,18 +89,21 @@ def environment_badge(request: HttpRequest) -> list[str]:
 
 @admin.register(Payout)
 class PayoutAdmin(ActingAdmin):
+    change_form_template = "admin/payout.html"
     acts = (actions.RETRY, actions.APPROVE, actions.CANCEL)
     follow = ("beneficiary", "beneficiary_account")
     ordering = ("-id",)  # Time-ordered, and the primary key: the newest without a sort.
     list_display = (
-        "what", "who", looks.money_column(), looks.badge_column("status"), "way", "priority",
-        "promise", looks.when_column("created_at"),
+        "what", "account", looks.money_column(), "state", "way", "tries", "promise", "created",
     )  # fmt: skip
     list_filter = (
-        "status", RailFilter, CurrencyFilter, "priority", "sla_violated", "created_at",
+        StatusFilter, ViewFilter, RailFilter, ConnectorFilter, CurrencyFilter, "priority", MerchantFilter,
+        AmountFilter, CreatedFilter, ErrorFilter,
     )  # fmt: skip
-    search_fields = ("id", "external_id", "bank_reference", "beneficiary_account__last4")
-    search_help_text = "An id or its start, a key, a reference (ours or the bank's), the last four"
+    also_by = ("status", "sla_violated")
+    search_fields = ("id",)
+    search_help_text = "Id or its first 8, key, our or the bank's reference, last 4"
+    empty = "No payouts yet. The first one comes by POST /api/payouts."
     facts = (
         ("Money", (
             "amount", "fee_amount", "payout_method", "priority", "beneficiary", "beneficiary_account",
@@ -115,30 +141,42 @@ class PayoutAdmin(ActingAdmin):
         return rows
 
     def search_condition(self, term: str) -> Q:
-        """Beside its own columns: the start of an id, and the reference of any attempt."""
-        tries = PayoutAttempt.objects.filter(Q(reference=term) | Q(bank_reference=term))
-        condition = super().search_condition(term) | Q(pk__in=tries.values("payout_id"))
-        if not as_uuid(term) and (between := ids_that_begin(term)):
-            condition |= Q(pk__range=between)
-        return condition
+        return Q(pk__in=search.payout_ids(term))
 
-    @admin.display(description="payout", ordering="id")
+    def tabs(self, request: HttpRequest) -> list[Tab]:
+        return payout_tabs(request)
+
+    @admin.display(description="payout")
     def what(self, payout: Any) -> SafeString:
-        return pair(looks.key(payout.id), payout.tenant or "")
+        more = format_html(
+            "{} · {}", payout.tenant or looks.short(payout.tenant_id), looks.key(payout.id)
+        )
+        return pair(payout.beneficiary.name, more)
 
-    @admin.display(description="beneficiary")
-    def who(self, payout: Any) -> SafeString:
+    @admin.display(description="account")
+    def account(self, payout: Any) -> SafeString:
         account = payout.beneficiary_account
-        return pair(payout.beneficiary.name, f"{account.type} …{account.last4}")
+        return pair(f"…{account.last4}", f"{account.type} {account.country}")
 
-    @admin.display(description="rail", ordering="rail")
+    @admin.display(description="status")
+    def state(self, payout: Any) -> SafeString:
+        return pair(looks.badge(payout.status, payout.get_status_display()), story.why(payout))
+
+    @admin.display(description="rail")
     def way(self, payout: Any) -> SafeString:
-        return pair(payout.rail, payout.connector or "")
+        return pair(payout.rail, f"{payout.priority} · {payout.connector or ''}")
 
-    @admin.display(description="promised", ordering="sla_target_at")
+    @admin.display(description="created")
+    def created(self, payout: Any) -> SafeString:
+        return looks.moment(payout.created_at)
+
+    @admin.display(description="tries")
+    def tries(self, payout: Any) -> str:
+        return f"{payout.retry_count}/{payout.max_retries}" if payout.retry_count else ""
+
+    @admin.display(description="SLA")
     def promise(self, payout: Any) -> SafeString:
-        late = looks.badge("late") if payout.sla_violated else ""
-        return pair(looks.when(payout.sla_target_settlement_date), late)
+        return story.promise(payout, clock.now())
 
     def fact_fee_amount(self, payout: Payout) -> SafeString | None:
         fee = payout.fee_amount
@@ -164,6 +202,16 @@ class PayoutAdmin(ActingAdmin):
     def headline(self, row: Any) -> SafeString:
         return story.headline(row)
 
+    def more(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        told, note = timeline.chapters(row) if may_view(request, PayoutAuditLog) else ([], "")
+        return {"steps": story.steps(row), "chapters": told, "timeline_note": note}
+
+    def repeated(self, row: Any) -> SafeString:
+        money = looks.amount(row.amount, row.currency)
+        return format_html(
+            "{} to {}<br>{}", money, row.beneficiary.name, story.why(row) or row.rail
+        )
+
     def offers(self, request: HttpRequest, row: Any) -> list[Offer]:
         allowed = [action for action in self.acts if may(request, action.roles)]
         if not allowed:
@@ -173,6 +221,29 @@ class PayoutAdmin(ActingAdmin):
             for action, outcome in actions.foresee_one(allowed, row.pk, actor_of(request))
             if not outcome.code
         ]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.dead_letters)
+        return [path("needs-a-person/", view, name="dead_letters"), *super().get_urls()]
+
+    def dead_letters(self, request: HttpRequest) -> HttpResponse:
+        if not may_view(request, Payout):
+            raise PermissionDenied
+        found = dead_letters.groups()
+        acts = [a for a in (actions.RETRY, actions.CANCEL) if may(request, a.roles)]
+        for group in found:
+            matching = urlencode({"matching": group.query})
+            group.acts = [(action, self.act_url(action, matching)) for action in acts]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Needs a person",
+            "groups": found,
+            "total": sum(group.count for group in found),
+            "acting": bool(acts),
+            "in_doubt": counts(request).number("in_doubt"),
+            "doubt_url": reverse(PAYOUTS, query={"status": "in_doubt"}),
+        }
+        return TemplateResponse(request, "admin/dead_letters.html", context)
 
     def subjects(self, ids: Sequence[UUID]) -> list[Subject]:
         rows = Payout.objects.filter(pk__in=ids).order_by("-id")
@@ -184,14 +255,6 @@ class PayoutAdmin(ActingAdmin):
 
     def sections(self, row: Any) -> Iterable[Section]:
         return story.sections(row)
-
-
-def ids_that_begin(term: str) -> tuple[UUID, UUID] | None:
-    """The lowest and highest id that begins like this; a range is served by the primary key."""
-    digits = term.replace("-", "").lower()
-    if not 8 <= len(digits) < 32 or set(digits) - set("0123456789abcdef"):
-        return None
-    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
 
 @admin.register(PayoutHold)

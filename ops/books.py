@@ -10,11 +10,11 @@ from django.utils.safestring import SafeString
 
 from ledger.models import Account, Balance, Entry, Transfer
 from ops import looks
+from ops.filters import CurrencyFilter
 from ops.pages import (
     MERCHANT,
     PAYOUT,
     SECTION_ROWS,
-    CurrencyFilter,
     NamedAdmin,
     RecordAdmin,
     Section,

@@ -13,6 +13,7 @@ from django.db.models import Choices, Field, Model
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from django.utils.timezone import localtime
 
 from payouts.money import EXPONENTS
@@ -86,6 +87,43 @@ def when(value: datetime | date | None) -> SafeString:
         utc.isoformat(),
         utc.strftime("%A %d %B %Y %H:%M:%S.%f"),
         utc.strftime("%Y-%m-%d %H:%M:%S"),
+    )
+
+
+def clock(value: datetime | None) -> SafeString:
+    """Only the time, where the day goes without saying."""
+    if value is None:
+        return NOTHING
+    utc = localtime(value)
+    return format_html(
+        '<time class="ops-when" datetime="{}" title="{} UTC">{}</time>',
+        utc.isoformat(),
+        utc.strftime("%A %d %B %Y %H:%M:%S"),
+        utc.strftime("%H:%M:%S"),
+    )
+
+
+def age(value: datetime) -> SafeString:
+    """How long ago, with the moment beside it for those who point at it."""
+    utc = localtime(value)
+    return format_html(
+        '<time class="ops-when" datetime="{}" title="{} UTC">{}</time>',
+        utc.isoformat(),
+        utc.strftime("%Y-%m-%d %H:%M:%S"),
+        timesince(value, depth=1),
+    )
+
+
+def moment(value: datetime | None) -> SafeString:
+    """For lists: day and minute; the whole of it for those who point at it."""
+    if value is None:
+        return NOTHING
+    utc = localtime(value)
+    return format_html(
+        '<time class="ops-when" datetime="{}" title="{} UTC">{}</time>',
+        utc.isoformat(),
+        utc.strftime("%Y-%m-%d %H:%M:%S"),
+        utc.strftime("%d %b %H:%M"),
     )
 
 

@@ -1,6 +1,7 @@
-"""The first page: how many payouts are where, how much money that is, and what waits for a person.
+"""The first page: what waits for a person, how the banks are, and where the money is.
 
-Four statements, whatever the number of payouts; each part only for those who may look at its table.
+A tile is a link to the list that it counts, and red only for what a person can act on. Amounts of two
+currencies are never added. Each part is read by one statement, and only for those who may look at its table.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,102 +18,153 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
-from ops import looks
+from ops import bank_words, looks
+from ops.bank_pages import health_section
+from ops.chart import Chart, stacked
+from ops.counts import IN_FLIGHT, Counts, counts
 from ops.pages import Section, may_view, pair
-from ops.records import connector_badge
+from payouts import clock
 from payouts.models import BankConnector, Payout, PayoutAlert, Status
 
-ATTENTION_ROWS = 20
-ALERT_ROWS = 10
-# The columns of the money table: where money is, seen by whoever answers for it.
-PLACES: Mapping[str, tuple[Status, ...]] = {
-    "waiting": (Status.REQUIRES_APPROVAL, Status.SCHEDULED, Status.PENDING, Status.FAILED),
-    "at the bank": (Status.PROCESSING, Status.SENT, Status.IN_DOUBT),
-    "needs a person": (Status.DLQ,),
-    "settled": (Status.SETTLED,),
-    "given back": (Status.REJECTED, Status.CANCELLED, Status.RETURNED),
+DAYS = 14
+ATTENTION_ROWS = 8
+ALERT_ROWS = 6
+# The columns of the money table: where open money is, seen by whoever answers for it.
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "waiting": ("requires_approval", "scheduled", "pending", "failed"),
+    "at the bank": IN_FLIGHT,
+    "needs a person": ("dlq",),
 }
+
+
+# By the ids, which begin with their time in milliseconds: the primary key serves it.
+RECENT = """
+SELECT clock_timestamp()::date, created_at::date, status, currency, count(*),
+       count(*) FILTER (WHERE status IN ('settled', 'rejected', 'returned')
+                        AND coalesce(returned_at, rejected_at, settled_at) > %(yesterday)s),
+       coalesce(sum(amount) FILTER (WHERE status = 'settled' AND settled_at > %(yesterday)s), 0)
+FROM payouts WHERE id >= (SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp()
+  - make_interval(days => %(days)s)) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid)
+GROUP BY 2, 3, 4
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """So many payouts in a status, and the list of them."""
+    """A number with its list. `tone` is bad where somebody can act on it."""
 
     title: str
-    count: int
+    value: str
+    note: str
     url: str
-    tone: str
+    tone: str = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """The payouts of the last days, by day and by what became of them."""
+
+    today: date  # of the database: ids and times of creation never run ahead
+    days: Mapping[date, Mapping[str, int]]
+    settled: Mapping[str, Decimal]  # in the last 24 hours, per currency
+    good: int  # settled in the last 24 hours
+    ended: int
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """UNFOLD's DASHBOARD_CALLBACK."""
-    tiles: list[Tile] = []
-    sections: list[Section] = []
+    now = clock.now()
+    shown: dict[str, Any] = {"title": "Overview", "updated": now, "sections": [], "aside": []}
     if may_view(request, Payout):
-        sums = by_status()
-        tiles = [_tile(status, sums) for status in Status]
-        sections += [_attention(), _money(sums)]
+        found, recent = counts(request), _recent(now)
+        shown["tiles"] = _tiles(found, recent)
+        shown["chart"] = _chart(recent)
+        shown["sections"] = [_attention(), _money(found, recent)]
     if may_view(request, BankConnector):
-        sections.append(_connectors())
+        shown["aside"].append(health_section())
     if may_view(request, PayoutAlert):
-        sections.append(_alerts())
-    return {**context, "title": "Overview", "tiles": tiles, "sections": sections}
-
-
-Sums = Mapping[tuple[str, str], tuple[int, Decimal]]
-
-
-def by_status() -> Sums:
-    """(status, currency) -> how many and how much. Amounts of two currencies are never added."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT status, currency, sum(payouts)::bigint, sum(amount) FROM v_payouts_by_status GROUP BY 1, 2"
-        )
-        return {(status, currency): (n, total) for status, currency, n, total in cursor.fetchall()}
+        shown["aside"].append(_alerts(counts(request).alerts))
+    return {**context, **shown}
 
 
 def payouts_url(**filters: str) -> str:
     return reverse("admin:payouts_payout_changelist", query=filters or None)
 
 
-def _tile(status: Status, sums: Sums) -> Tile:
-    count = sum(n for (s, _), (n, _) in sums.items() if s == status)
-    return Tile(
-        title=str(status.label),
-        count=count,
-        url=payouts_url(status__exact=status.value),
-        # A colour only where there is something to look at.
-        tone=looks.TONE_OF.get(status.value, "plain") if count else "none",
+def _tiles(found: Counts, recent: Recent) -> list[Tile]:
+    dead, approvals, late = found.number("dlq"), found.number("requires_approval"), found.late
+    share = f"{100 * recent.good / recent.ended:.1f} %" if recent.ended else "–"
+    flying = " · ".join(
+        f"{found.number(status)} {Status(status).label}" for status in IN_FLIGHT if found.number(status)
+    )  # fmt: skip
+    return [
+        Tile(title="Success, 24 h", value=share, url=payouts_url(status="settled"),
+             note=f"{recent.good} settled of {recent.ended} ended" if recent.ended else "nothing has ended yet"),
+        Tile(title="In flight", value=str(found.number(*IN_FLIGHT)), note=flying or "nothing at a bank",
+             url=payouts_url(status=",".join(IN_FLIGHT))),
+        Tile(title="Needs a person", value=str(dead), note=_oldest(found, "dlq"), tone="bad" if dead else "none",
+             url=reverse("admin:dead_letters")),
+        Tile(title="Late and open", value=str(late), note="past what was promised" if late else "every promise kept",
+             tone="wait" if late else "none", url=payouts_url(attention="late")),
+        Tile(title="Waiting for approval", value=str(approvals), note=_oldest(found, "requires_approval"),
+             tone="wait" if approvals else "none", url=payouts_url(status="requires_approval")),
+    ]  # fmt: skip
+
+
+def _oldest(found: Counts, status: str) -> str:
+    oldest = found.oldest(status)
+    return f"oldest {timesince(oldest, depth=2)}" if oldest else "none waits"
+
+
+def _recent(now: datetime) -> Recent:
+    with connection.cursor() as cursor:
+        cursor.execute(RECENT, {"yesterday": now - timedelta(hours=24), "days": DAYS})
+        rows = cursor.fetchall()
+    days: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    settled: dict[str, Decimal] = defaultdict(Decimal)
+    good = ended = 0
+    today = now.date()
+    for today, day, status, currency, number, over, amount in rows:  # noqa: B007
+        days[day][status] += number
+        settled[currency] += amount
+        ended += over
+        good += over if status == "settled" else 0
+    return Recent(today=today, days=days, settled=settled, good=good, ended=ended)
+
+
+def _chart(recent: Recent) -> Chart:
+    days = [recent.today - timedelta(days=n) for n in reversed(range(DAYS))]
+    return stacked([(f"{day:%-d %b}", recent.days.get(day, {})) for day in days])
+
+
+def _money(found: Counts, recent: Recent) -> Section:
+    totals = {place: found.amounts(statuses) for place, statuses in PLACES.items()}
+    currencies = sorted(
+        {c for sums in totals.values() for c in sums} | {c for c, n in recent.settled.items() if n}
     )
-
-
-def _money(sums: Sums) -> Section:
-    totals: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for (status, currency), (_, total) in sums.items():
-        place = next(name for name, statuses in PLACES.items() if status in statuses)
-        totals[currency][place] += total
     return Section(
         title="Money by currency",
         model=Payout,
-        headers=("currency", *PLACES),
-        right=tuple(PLACES),
+        headers=("currency", *PLACES, "settled, 24 h"),
+        right=(*PLACES, "settled, 24 h"),
         rows=[
             (
                 _list_link(currency, currency=currency),
-                *(_sum(totals[currency][place], currency, place) for place in PLACES),
+                *(_sum(totals[place].get(currency), currency, PLACES[place]) for place in PLACES),
+                _sum(recent.settled.get(currency), currency, ("settled",)),
             )
-            for currency in sorted(totals)
+            for currency in currencies
         ],
-        empty="No payouts yet",
+        empty="No money is on its way",
     )
 
 
-def _sum(total: Decimal, currency: str, place: str) -> SafeString:
+def _sum(total: Decimal | None, currency: str, statuses: tuple[str, ...]) -> SafeString:
     if not total:
         return looks.NO_MONEY
-    statuses = ",".join(PLACES[place])
-    return _list_link(looks.digits(total, currency), currency=currency, status__in=statuses)
+    return _list_link(looks.digits(total, currency), currency=currency, status=",".join(statuses))
 
 
 def _list_link(text: str, **filters: str) -> SafeString:
@@ -123,93 +176,54 @@ def _attention() -> Section:
     """Those that wait for a person longest first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT v.id, v.status, v.amount, v.currency, v.rail, v.last_error_code, v.last_error,"
-            " v.attempt_number, v.attempt_state, v.reference, v.updated_at, t.name"
-            " FROM v_payouts_needing_attention v LEFT JOIN tenants t ON t.id = v.tenant_id"
+            "SELECT v.id, v.status, v.amount, v.currency, v.rail, v.last_error_code, v.last_error, v.updated_at,"
+            " t.name FROM v_payouts_needing_attention v LEFT JOIN tenants t ON t.id = v.tenant_id"
             " ORDER BY v.updated_at, v.id LIMIT %s",
             [ATTENTION_ROWS],
         )
         found = cursor.fetchall()
     labels = dict(Status.choices)
+    more = format_html(
+        '<a class="ops-link" href="{}">All of them</a>', payouts_url(attention="person")
+    )
     return Section(
         title="Needs attention",
         model=Payout,
-        headers=("payout", "amount", "status", "rail", "why", "last attempt", "since"),
+        headers=("payout", "amount", "status", "why", "for"),
         rows=[
             (
                 pair(looks.reference("payout_id", key), tenant or ""),
                 looks.amount(amount, currency),
                 looks.badge(status, labels[status]),
-                rail,
-                pair(code or looks.NOTHING, message),
-                _attempt(number, reference, state),
-                looks.when(since),
+                pair(bank_words.meaning(code) or message or rail, code),
+                looks.age(since),
             )
-            for (key, status, amount, currency, rail, code, message, number, state, reference, since,
-                 tenant) in found
+            for key, status, amount, currency, rail, code, message, since, tenant in found
         ],
         empty="Nothing waits for a person",
-        note=f"The {ATTENTION_ROWS} that wait longest." if len(found) == ATTENTION_ROWS else "",
-    )  # fmt: skip
-
-
-def _attempt(number: int | None, reference: str, state: str) -> SafeString:
-    if number is None:
-        return looks.NOTHING
-    return format_html("{} {}", looks.code(reference), looks.badge(state))
-
-
-def _connectors() -> Section:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT c.id, c.name, c.rail, c.enabled, s.paused, s.paused_reason, s.healthy, s.health_message,"
-            " s.checked_at FROM bank_connectors c LEFT JOIN bank_connector_state s"
-            " ON s.bank_connector_id = c.id ORDER BY c.rail, c.preference, c.name"
-        )
-        found = cursor.fetchall()
-    return Section(
-        title="Connectors",
-        model=BankConnector,
-        headers=("connector", "state", "why", "checked"),
-        rows=[
-            (
-                looks.reference("bank_connector_id", key, f"{name}:{rail}"),
-                _state(enabled, paused, healthy),
-                reason or message or looks.NOTHING,
-                looks.when(checked_at),
-            )
-            for key, name, rail, enabled, paused, reason, healthy, message, checked_at in found
-        ],
-        empty="No bank is configured",
+        note=more if len(found) == ATTENTION_ROWS else "",
     )
 
 
-def _state(enabled: bool, paused: bool | None, healthy: bool | None) -> SafeString:
-    if not enabled:
-        return looks.badge("disabled")
-    if healthy is None:  # No worker has looked at it yet.
-        return looks.badge("new", "not used yet")
-    return connector_badge(bool(paused), healthy)
-
-
-def _alerts() -> Section:
-    found = PayoutAlert.objects.filter(resolved=False).order_by("-created_at")[: ALERT_ROWS + 1]
-    alerts = list(found)
+def _alerts(number: int) -> Section:
+    found = PayoutAlert.objects.filter(resolved=False).order_by("-created_at")[:ALERT_ROWS]
     url = reverse("admin:payouts_payoutalert_changelist", query={"resolved__exact": "0"})
-    more = format_html('<a class="ops-link" href="{}">All open alerts</a>', url)
+    more = format_html('<a class="ops-link" href="{}">All {}</a>', url, number)
     return Section(
         title="Open alerts",
         model=PayoutAlert,
-        headers=("alert", "severity", "message", "raised"),
+        headers=("severity", "alert", "raised"),
         rows=[
             (
-                looks.link("payouts_payoutalert", a.pk, a.alert_type),
                 looks.badge(a.severity),
-                a.message,
-                looks.when(a.created_at),
+                pair(
+                    looks.link("payouts_payoutalert", a.pk, a.alert_type.replace("_", " ")),
+                    a.message,
+                ),
+                looks.age(a.created_at),
             )
-            for a in alerts[:ALERT_ROWS]
+            for a in found
         ],
         empty="No open alerts",
-        note=more if len(alerts) > ALERT_ROWS else "",
+        note=more if number > ALERT_ROWS else "",
     )

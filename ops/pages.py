@@ -9,36 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from django.contrib.admin import ShowFacets, SimpleListFilter
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
-from django.db.models import (
-    BinaryField,
-    Field,
-    Model,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    TextField,
-    UUIDField,
-    Value,
-)
+from django.db.models import BinaryField, Model, OuterRef, QuerySet, Subquery, TextField, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
-from unfold.views import ChangeList
 
-from ledger.models import Account
 from ops import looks
+from ops.listing import WorkbenchAdmin
 from payouts.models import BankConnector, PayoutSlaRule, Tenant
 
-PAGES_COUNTED = 400
 SECTION_ROWS = 200
 MERCHANT = looks.link_column("tenant_id", "merchant", name="tenant_name")
 CONNECTOR = looks.link_column("bank_connector_id", "connector", name="connector_name")
@@ -69,52 +51,6 @@ def leading(rows: Iterable[Any]) -> tuple[list[Any], str]:
     return found[:SECTION_ROWS], f"The first {SECTION_ROWS}; there are more." if more else ""
 
 
-class CountedToALimit(Paginator):  # type: ignore[type-arg]
-    """Counts no further than anybody turns pages: a count of millions would read all of them."""
-
-    @cached_property
-    def count(self) -> int:
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows[: self.per_page * PAGES_COUNTED].count()
-
-
-class CountedList(ChangeList):  # type: ignore[misc]
-    def get_results(self, request: HttpRequest) -> None:
-        """An unfiltered list needs no link to the unfiltered list."""
-        super().get_results(request)
-        if not self.has_active_filters and not self.query:
-            self.full_result_count = self.result_count
-
-
-class RailFilter(SimpleListFilter):
-    """Rails of the configured banks: a distinct over the payouts would read every one of them."""
-
-    title = "rail"
-    parameter_name = "rail"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        rails = BankConnector.objects.values_list("rail", flat=True).distinct().order_by("rail")
-        return [(rail, rail) for rail in rails]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(rail=self.value()) if self.value() else queryset
-
-
-class CurrencyFilter(SimpleListFilter):
-    """Currencies that the platform itself has an account in: few rows, and every payout's is among them."""
-
-    title = "currency"
-    parameter_name = "currency"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        ours = Account.objects.filter(tenant_id__isnull=True)
-        currencies = ours.values_list("currency", flat=True).distinct().order_by("currency")
-        return [(currency, currency) for currency in currencies]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(currency=self.value()) if self.value() else queryset
-
-
 def connector_name() -> Subquery:
     """`bank_connector_id` is no foreign key, so its name comes by a subquery."""
     return _name_of(BankConnector, "bank_connector_id")
@@ -138,71 +74,6 @@ def sla_rule_name() -> Subquery:
 
 def _name_of(model: type[Model], column: str) -> Subquery:
     return Subquery(model._default_manager.filter(pk=OuterRef(column)).values("name")[:1])
-
-
-class WorkbenchAdmin(ModelAdmin):  # type: ignore[misc]
-    """Short pages, no counting of everything, exact search."""
-
-    list_per_page = 25
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = ShowFacets.NEVER  # A count for each choice of each filter.
-    paginator = CountedToALimit
-    list_fullwidth = True
-    actions = None
-    list_select_related = False
-    follow: tuple[str, ...] = ()  # Foreign keys that the pages read.
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CountedList]:
-        return CountedList
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Without what is encrypted or only compared: it is of no use here, and may be large."""
-        followed = {name: self.model._meta.get_field(name).related_model for name in self.follow}
-        hidden = [field.name for field in _binary(self.model)]
-        for name, model in followed.items():
-            hidden += [f"{name}__{field.name}" for field in _binary(model)]
-        rows: QuerySet[Any] = super().get_queryset(request).defer(*hidden)
-        # Without names, select_related would follow every key, and read what was left out.
-        return rows.select_related(*self.follow) if self.follow else rows
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Exactly what was typed: what people hold is an id or a reference, and indexes serve those."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return queryset.filter(self.search_condition(term)), False
-
-    def search_condition(self, term: str) -> Q:
-        condition = Q(pk__in=[])
-        for name in self.search_fields:
-            field = _field_at(self.model, name)
-            if not isinstance(field, UUIDField):
-                condition |= Q(**{name: term})
-            elif found := as_uuid(term):
-                condition |= Q(**{name: found})
-        return condition
-
-
-def _binary(model: type[Model]) -> list[BinaryField[Any, Any]]:
-    return [field for field in model._meta.concrete_fields if isinstance(field, BinaryField)]
-
-
-def _field_at(model: type[Model], path: str) -> Field[Any, Any]:
-    *relations, name = path.split("__")
-    for relation in relations:
-        model = model._meta.get_field(relation).related_model  # type: ignore[assignment]
-    found: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
-    return found
-
-
-def as_uuid(term: str) -> UUID | None:
-    try:
-        return UUID(term)
-    except ValueError:
-        return None
 
 
 class RecordAdmin(WorkbenchAdmin):
@@ -238,12 +109,22 @@ class RecordAdmin(WorkbenchAdmin):
         assert row is not None, "nothing is added here"
         context["headline"] = self.headline(row)
         context["offers"] = self.offers(request, row)
+        context["repeated"] = self.repeated(row)
+        context |= self.more(request, row)
         context["groups"] = list(self.groups(row))
         context["sections"] = [
             section for section in self.sections(row) if may_view(request, section.model)
         ]
         answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return answer
+
+    def more(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What a page of its own shows beside facts and sections."""
+        return {}
+
+    def repeated(self, row: Any) -> SafeString | None:
+        """What an action's dialog says again, so that nobody acts on the wrong thing."""
+        return None
 
     def offers(self, request: HttpRequest, row: Any) -> Sequence[object]:
         """What the reader may do to this record; see `acting`."""

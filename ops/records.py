@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import F
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ops import looks, story
+from ops import actions, looks, story
+from ops.acting import ActingAdmin, Offer, Subject
+from ops.bank_pages import connector_badge
+from ops.counts import counts
+from ops.filters import CurrencyFilter, RailFilter
+from ops.listing import Tab
 from ops.pages import (
     CONNECTOR,
     MERCHANT,
     PAYOUT,
     SECTION_ROWS,
-    CurrencyFilter,
     NamedAdmin,
-    RailFilter,
     RecordAdmin,
     Section,
     leading,
+    pair,
 )
 from payouts.models import (
-    BankConnector,
     BankConnectorState,
     BankDocument,
     BankEvidence,
@@ -40,52 +47,6 @@ from payouts.models import (
 )
 
 # --- banks ----------------------------------------------------------------------------------------------
-
-
-@admin.register(BankConnector)
-class BankConnectorAdmin(RecordAdmin):
-    """Credentials are no fact of this page, and our own account numbers are cut."""
-
-    ordering = ("rail", "preference", "name")
-    list_display = (
-        "name", "rail", "driver", "preference", "min_amount", "max_amount", "in_service",
-        "effective_from", "effective_until",
-    )  # fmt: skip
-    list_filter = ("rail", "enabled")
-    search_fields = ("id", "name")
-
-    @admin.display(description="enabled", ordering="enabled")
-    def in_service(self, row: BankConnector) -> SafeString:
-        return looks.badge("active", "enabled") if row.enabled else looks.badge("disabled")
-
-    def fact_config(self, row: BankConnector) -> SafeString:
-        return looks.structure(looks.without_account_numbers(row.config))
-
-    def sections(self, row: Any) -> Iterable[Section]:
-        states = BankConnectorState.objects.filter(pk=row.pk)
-        yield Section(
-            title="State",
-            model=BankConnectorState,
-            headers=("state", "reason", "by", "checked", "reports read", "report cursor"),
-            rows=[
-                (
-                    connector_badge(s.paused, s.healthy),
-                    s.paused_reason or s.health_message or looks.NOTHING,
-                    s.paused_by or looks.NOTHING,
-                    looks.when(s.checked_at),
-                    looks.when(s.reports_read_at),
-                    looks.code(s.report_cursor) if s.report_cursor else looks.NOTHING,
-                )
-                for s in states
-            ],
-            empty="Never used",
-        )
-
-
-def connector_badge(paused: bool, healthy: bool) -> SafeString:
-    if paused:
-        return looks.badge("paused")
-    return looks.badge("healthy") if healthy else looks.badge("unhealthy")
 
 
 @admin.register(BankConnectorState)
@@ -213,18 +174,58 @@ class RoutingDecisionAdmin(NamedAdmin):
 
 
 @admin.register(PayoutAlert)
-class PayoutAlertAdmin(NamedAdmin):
-    ordering = ("resolved", "-created_at", "-id")  # Open ones first.
+class PayoutAlertAdmin(ActingAdmin):
+    acts = (actions.RESOLVE,)
+    ordering = ("-created_at", "-id")
     list_display = (
-        "alert_type", looks.badge_column("severity"), "is_open", looks.text_column("message"), PAYOUT,
-        MERCHANT, looks.when_column("created_at"),
+        "what", looks.badge_column("severity"), looks.text_column("message"), PAYOUT, MERCHANT,
+        looks.when_column("created_at", "raised"), "state",
     )  # fmt: skip
     list_filter = ("resolved", "severity", "alert_type", "created_at")
     search_fields = ("id", "payout_id", "dedupe_key")
+    search_help_text = "The id of an alert or a payout"
+    empty = "No alerts. Rules look for causes every minute."
 
-    @admin.display(description="state", ordering="resolved")
-    def is_open(self, row: PayoutAlert) -> SafeString:
-        return looks.badge("resolved") if row.resolved else looks.badge("late", "open")
+    @admin.display(description="alert")
+    def what(self, row: PayoutAlert) -> str:
+        return row.alert_type.replace("_", " ")
+
+    @admin.display(description="state")
+    def state(self, row: PayoutAlert) -> SafeString:
+        return story.resolution(row)
+
+    def headline(self, row: Any) -> SafeString:
+        return format_html(
+            '<p class="ops-head"><span class="ops-sum">{}</span> {}</p><p>{}</p>',
+            row.alert_type.replace("_", " ").capitalize(),
+            looks.badge(row.severity),
+            row.message,
+        )
+
+    def subjects(self, ids: Sequence[UUID]) -> list[Subject]:
+        rows = PayoutAlert.objects.filter(pk__in=ids).order_by("-created_at")
+        return [
+            Subject(id=r.pk, text=pair(r.alert_type.replace("_", " "), r.message)) for r in rows
+        ]
+
+    def bulk(self, request: HttpRequest) -> list[Offer]:
+        return [] if request.GET.get("resolved__exact") == "1" else super().bulk(request)
+
+    def tabs(self, request: HttpRequest) -> list[Tab]:
+        url, asked = (
+            reverse("admin:payouts_payoutalert_changelist"),
+            request.GET.get("resolved__exact"),
+        )
+        views = (
+            ("Open", "0", counts(request).alerts),
+            ("Resolved", "1", None),
+            ("All", None, None),
+        )
+        return [
+            Tab(title=title, url=f"{url}?resolved__exact={value}" if value else url, count=number,
+                active=asked == value, alarm=True)
+            for title, value, number in views
+        ]  # fmt: skip
 
 
 @admin.register(PayoutAuditLog)

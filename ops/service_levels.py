@@ -18,7 +18,8 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ops import looks
-from ops.pages import WorkbenchAdmin, connector_name
+from ops.listing import WorkbenchAdmin
+from ops.pages import connector_name
 from ops.roles import CONFIGURE, actor_of, may
 from payouts import audit
 from payouts.models import BankConnector, PayoutSlaRule, Priority, Weekend

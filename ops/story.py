@@ -1,28 +1,25 @@
-"""A payout from its creation to its end: what was decided, held, tried, said by the bank and booked.
+"""A payout's page: what happens next, how far it is, and what was decided, held, booked and routed.
 
-One query for each section; the engine's own order, oldest first.
+One query for each section. What happened, in order, is `timeline`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from ledger.models import Entry
-from ops import looks
-from ops.pages import SECTION_ROWS, Section, leading, pair
-from payouts.models import (
-    BankEvidence,
-    Payout,
-    PayoutAlert,
-    PayoutAttempt,
-    PayoutAuditLog,
-    PayoutHold,
-    RoutingDecision,
-)
+from ops import bank_words, looks
+from ops.counts import OPEN
+from ops.pages import Section, pair
+from payouts import clock
+from payouts.models import Payout, PayoutAlert, PayoutHold, RoutingDecision
 
 # What a person should know about a status, in one line.
 NEXT = {
@@ -41,23 +38,126 @@ NEXT = {
 }
 
 
-def headline(payout: Payout) -> SafeString:
+def headline(payout: Any) -> SafeString:
     return format_html(
-        '<span class="ops-sum">{}</span> <span>to {} by {}</span> {} <span class="ops-muted">{}{}</span>',
+        '<p class="ops-head"><span class="ops-sum">{}</span> {} {}</p>'
+        '<p>to <strong>{}</strong> · {} …{} · {} by {} · for {}</p><p class="ops-next">{}</p>',
         looks.amount(payout.amount, payout.currency),
-        payout.beneficiary.name,
-        payout.rail,
         looks.badge(payout.status, payout.get_status_display()),
-        NEXT[payout.status],
-        f" Next: {payout.next_retry_at:%H:%M:%S} UTC." if payout.next_retry_at else "",
+        looks.badge("late") if payout.sla_violated and payout.status in OPEN else "",
+        payout.beneficiary.name,
+        payout.beneficiary_account.type,
+        payout.beneficiary_account.last4,
+        payout.rail,
+        payout.connector or "",
+        payout.tenant or looks.short(payout.tenant_id),
+        next_words(payout, clock.now()),
     )
+
+
+def next_words(payout: Payout, now: datetime) -> SafeString:
+    """What happens next, by itself or by a person, with the time where there is one."""
+    more: object = ""
+    if payout.status == "failed" and payout.next_retry_at:
+        tries = f"{payout.retry_count} of {payout.max_retries}"
+        more = format_html("Retry {} at {}.", tries, looks.when(payout.next_retry_at))
+    elif payout.status == "scheduled" and payout.scheduled_at:
+        more = format_html("It goes at {}.", looks.when(payout.scheduled_at))
+    elif payout.status in ("sent", "pending", "processing"):
+        more = format_html("Promised for {}.", looks.when(payout.sla_target_settlement_date))
+    elif payout.status == "dlq":
+        more = told_code(payout.last_error_code, payout.last_error)
+        more = format_html(
+            "{} <strong>{}</strong>", more, bank_words.remedy(payout.last_error_code)
+        )
+    elif payout.status == "settled" and payout.settlement_final_at:
+        more = format_html("It may come back until {}.", looks.when(payout.settlement_final_at))
+    elif payout.status in ("rejected", "returned"):
+        more = told_code(payout.return_code or payout.last_error_code, payout.last_error)
+    if payout.cancel_requested_at and payout.status in OPEN:
+        more = format_html(
+            "{} Its cancellation was asked for: it follows if the bank refuses it.", more
+        )
+    return format_html("<strong>Next:</strong> {} {}", NEXT[payout.status], more)
+
+
+def told_code(code: str, message: str) -> SafeString:
+    """A code with its words; the bank's own words where we have none."""
+    if not code and not message:
+        return format_html("{}", "")
+    words = bank_words.meaning(code) or message
+    return format_html('<span class="ops-code">{}</span> {}.', code or "no code", words.rstrip("."))
+
+
+def why(payout: Payout) -> str:
+    """Under the status in a list: the last error of what is not well."""
+    if payout.status not in ("failed", "dlq", "in_doubt", "rejected", "returned"):
+        return ""
+    code = payout.return_code or payout.last_error_code
+    words = bank_words.meaning(code) or payout.last_error
+    return f"{code} {words}".strip()
+
+
+def promise(payout: Payout, now: datetime) -> SafeString:
+    """The service level as a person counts: due in, late by, kept."""
+    target = payout.sla_target_at
+    if payout.status not in OPEN:
+        kept = payout.status == "settled" and not payout.sla_violated
+        return (
+            looks.badge("on time", "kept")
+            if kept
+            else looks.badge("late")
+            if payout.sla_violated
+            else looks.NOTHING
+        )
+    if payout.sla_violated or target < now:
+        return pair(looks.badge("late"), f"by {timesince(target, now, depth=1)}")
+    return format_html(
+        '<span title="{} UTC">due in {}</span>',
+        f"{target:%Y-%m-%d %H:%M}",
+        timesince(now, target, depth=1),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One stage of the way: `state` is done, here, bad or ahead."""
+
+    title: str
+    at: datetime | None
+    state: str
+
+
+def steps(payout: Payout) -> list[Step]:
+    """How far it is. Where it ended badly, or waits for a person, that is the last step."""
+    way: list[tuple[str, datetime | None]] = [("Created", payout.created_at)]
+    if payout.approved_at or payout.status == "requires_approval":
+        way.append(("Approved", payout.approved_at))
+    way += [
+        ("Bank is told", payout.processing_started_at),
+        ("Bank has it", payout.sent_at),
+        ("Settled", payout.settled_at),
+    ]
+    ended = {
+        "rejected": payout.rejected_at, "cancelled": payout.cancelled_at, "returned": payout.returned_at,
+        "dlq": payout.updated_at, "failed": payout.failed_at, "in_doubt": payout.updated_at,
+    }  # fmt: skip
+    if payout.status in ended:
+        reached = [step for step in way if step[1]]
+        found = [Step(title=title, at=at, state="done") for title, at in reached]
+        label = str(payout.get_status_display()).capitalize()
+        return [*found, Step(title=label, at=ended[payout.status], state="bad")]
+    last = max(n for n, (_, at) in enumerate(way) if at)
+    here = len(way) if payout.status == "settled" else last
+    states = ["done" if n < here else "here" if n == here else "ahead" for n in range(len(way))]
+    return [
+        Step(title=title, at=at, state=state)
+        for (title, at), state in zip(way, states, strict=True)
+    ]
 
 
 def sections(payout: Payout) -> Iterator[Section]:
     yield _hold(payout)
-    yield _attempts(payout)
-    yield _audit(payout)
-    yield _evidence(payout)
     yield _ledger(payout)
     yield _routing(payout)
     yield _alerts(payout)
@@ -83,80 +183,6 @@ def _hold(payout: Payout) -> Section:
     )
 
 
-def _attempts(payout: Payout) -> Section:
-    tries = PayoutAttempt.objects.filter(payout=payout).order_by("attempt_number")
-    return Section(
-        title="Attempts",
-        model=PayoutAttempt,
-        headers=("#", "connector", "our reference", "state", "sends", "error", "bank reference", "begun", "changed"),
-        right=(),
-        rows=[
-            (
-                looks.reference("attempt_id", a.id, a.attempt_number),
-                f"{a.connector} · {a.rail}",
-                looks.reference("transmission_id", a.transmission_id, looks.code(a.reference)),
-                looks.badge(a.state, a.get_state_display()),
-                a.sends,
-                error(a.error_code, a.error_message),
-                looks.code(a.bank_reference) if a.bank_reference else looks.NOTHING,
-                looks.when(a.created_at),
-                looks.when(a.updated_at),
-            )
-            for a in tries
-        ],
-        empty="No bank was told yet",
-    )  # fmt: skip
-
-
-def _audit(payout: Payout) -> Section:
-    rows = PayoutAuditLog.objects.filter(payout_id=payout.id).order_by("sequence", "id")
-    shown, note = leading(rows[: SECTION_ROWS + 1])
-    return Section(
-        title="What happened",
-        model=PayoutAuditLog,
-        headers=("#", "when", "action", "from", "to", "who", "why"),
-        rows=[
-            (
-                row.sequence,
-                looks.when(row.created_at),
-                looks.link("payouts_payoutauditlog", row.pk, row.action),
-                looks.badge(row.from_status) if row.from_status else looks.NOTHING,
-                looks.badge(row.to_status) if row.to_status else looks.NOTHING,
-                pair(row.actor, row.actor_role),
-                row.reason or looks.NOTHING,
-            )
-            for row in shown
-        ],
-        note=note,
-    )
-
-
-def _evidence(payout: Payout) -> Section:
-    rows = BankEvidence.objects.filter(payout_id=payout.id).order_by("id")
-    shown, note = leading(rows[: SECTION_ROWS + 1])
-    return Section(
-        title="What the bank said",
-        model=BankEvidence,
-        headers=("when", "source", "kind", "code", "amount", "value date", "reference", "effect", "detail"),
-        rows=[
-            (
-                looks.when(e.recorded_at),
-                looks.link("payouts_bankevidence", e.pk, e.source),
-                looks.badge(e.kind),
-                e.code or looks.NOTHING,
-                looks.amount(e.amount, e.currency),
-                looks.when(e.value_date),
-                looks.code(e.bank_reference or e.reference),
-                looks.badge(e.effect, e.effect.replace("_", " ")),
-                e.detail or looks.NOTHING,
-            )
-            for e in shown
-        ],
-        note=note,
-        empty="Nothing yet",
-    )  # fmt: skip
-
-
 def _ledger(payout: Payout) -> Section:
     legs = Entry.objects.filter(transfer__payout_id=payout.id).select_related("transfer", "account")
     return Section(
@@ -180,17 +206,25 @@ def _routing(payout: Payout) -> Section:
     return Section(
         title="Route",
         model=RoutingDecision,
-        headers=("decided", "rail", "reason", "considered"),
+        headers=("decided", "why", "considered"),
         rows=[
             (
                 looks.when(d.decided_at),
-                looks.reference("routing_decision_id", d.id, d.rail),
-                d.reason,
+                pair(looks.reference("routing_decision_id", d.id, d.reason), _foretold(d)),
                 candidates(d.candidates),
             )
             for d in decisions
         ],
     )
+
+
+def _foretold(decision: RoutingDecision) -> str:
+    told = [f"by {decision.source}"]
+    if decision.score is not None:
+        told.append(f"success {decision.score:.1%}")
+    if decision.predicted_settlement_at:
+        told.append(f"there by {decision.predicted_settlement_at:%Y-%m-%d %H:%M}")
+    return " · ".join(told)
 
 
 def _alerts(payout: Payout) -> Section:
@@ -219,9 +253,18 @@ def error(code: str, message: str) -> SafeString:
 
 
 def candidates(considered: list[dict[str, Any]]) -> SafeString:
-    """Each connection that was looked at, and why it could not carry the payout."""
-    lines = ((c.get("connector", "?"), c.get("refused") or "able") for c in considered)
+    """Each connection that was looked at: why not, or what it costs and how well it does."""
+    lines = ((c.get("connector", "?"), _judged(c)) for c in considered)
     return format_html_join("", '<div>{} <span class="ops-muted">{}</span></div>', lines)
+
+
+def _judged(candidate: dict[str, Any]) -> str:
+    if candidate.get("refused"):
+        return str(candidate["refused"]).replace("_", " ")
+    told = [
+        f"{name} {candidate[name]}" for name in ("cost", "success", "score") if candidate.get(name)
+    ]
+    return " · ".join(told) or "able"
 
 
 def resolution(alert: PayoutAlert) -> SafeString:

@@ -300,6 +300,10 @@ SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked from wi
 SECURE_HSTS_SECONDS = env.whole("HSTS_SECONDS", 0 if SANDBOX else 365 * 24 * 3600, minimum=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 PROMETHEUS_EXPORT_MIGRATIONS = False
+_BLUE = {
+    "50": "#eff6ff", "100": "#dbeafe", "200": "#bfdbfe", "300": "#93c5fd", "400": "#60a5fa", "500": "#3b82f6",
+    "600": "#1d4ed8", "700": "#1e40af", "800": "#1e3a8a", "900": "#172554", "950": "#0f172a",
+}  # fmt: skip
 UNFOLD = {
     "SITE_TITLE": "Payouts",
     "SITE_HEADER": "Payouts workbench",
@@ -309,6 +313,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "ops.admin.environment_badge",
     "DASHBOARD_CALLBACK": "ops.overview.dashboard",
+    "COLORS": {"primary": _BLUE},
     "STYLES": [f"{STATIC_URL}ops/workbench.css"],
     "SCRIPTS": [f"{STATIC_URL}ops/workbench.js"],
     "SIDEBAR": {"show_search": True, "navigation": "ops.navigation.navigation"},
