@@ -329,3 +329,6 @@ class PayoutBatchItemAdmin(RecordAdmin):
     )  # fmt: skip
     list_filter = ("status",)
     search_fields = ("id", "payout__id", "batch__id")
+
+
+records.register_the_others()

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.contrib import admin
-from django.db.models import F
+from django.db.models import BinaryField, F
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -267,3 +268,19 @@ class RoutingCursorAdmin(RecordAdmin):
 @admin.register(SandboxClock)
 class SandboxClockAdmin(RecordAdmin):
     list_display = ("__str__",)
+
+
+def register_the_others() -> None:
+    """Tables that count and keep time have no page of their own: they are read as they are."""
+    for app in ("payouts", "ledger"):
+        for model in apps.get_app_config(app).get_models():
+            if not admin.site.is_registered(model):
+                names = [
+                    f.attname for f in model._meta.concrete_fields if not isinstance(f, BinaryField)
+                ]
+                page = type(
+                    f"{model.__name__}Admin",
+                    (NamedAdmin,),
+                    {"list_display": names[:8], "ordering": ("pk",)},
+                )
+                admin.site.register(model, page)
