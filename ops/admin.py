@@ -91,7 +91,7 @@ def environment_badge(request: HttpRequest) -> list[str]:
 class PayoutAdmin(ActingAdmin):
     change_form_template = "admin/payout.html"
     acts = (actions.RETRY, actions.APPROVE, actions.CANCEL)
-    follow = ("beneficiary", "beneficiary_account")
+    follow = ("beneficiary", "beneficiary_account", "hold")
     ordering = ("-id",)  # Time-ordered, and the primary key: the newest without a sort.
     list_display = (
         "what", "account", looks.money_column(), "state", "way", "tries", "promise", "created",
@@ -146,6 +146,11 @@ class PayoutAdmin(ActingAdmin):
     def tabs(self, request: HttpRequest) -> list[Tab]:
         return payout_tabs(request)
 
+    def prepare(self, rows: Sequence[Any]) -> None:
+        now = clock.now()
+        for row in rows:
+            row.now = now
+
     @admin.display(description="payout")
     def what(self, payout: Any) -> SafeString:
         more = format_html(
@@ -176,7 +181,7 @@ class PayoutAdmin(ActingAdmin):
 
     @admin.display(description="SLA")
     def promise(self, payout: Any) -> SafeString:
-        return story.promise(payout, clock.now())
+        return story.promise(payout, payout.now)
 
     def fact_fee_amount(self, payout: Payout) -> SafeString | None:
         fee = payout.fee_amount

@@ -18,7 +18,6 @@ from ledger.models import Entry
 from ops import bank_words, looks
 from ops.counts import OPEN
 from ops.pages import Section, pair
-from payouts import clock
 from payouts.models import Payout, PayoutAlert, PayoutHold, RoutingDecision
 
 # What a person should know about a status, in one line.
@@ -51,11 +50,11 @@ def headline(payout: Any) -> SafeString:
         payout.rail,
         payout.connector or "",
         payout.tenant or looks.short(payout.tenant_id),
-        next_words(payout, clock.now()),
+        next_words(payout),
     )
 
 
-def next_words(payout: Payout, now: datetime) -> SafeString:
+def next_words(payout: Payout) -> SafeString:
     """What happens next, by itself or by a person, with the time where there is one."""
     more: object = ""
     if payout.status == "failed" and payout.next_retry_at:
@@ -164,7 +163,6 @@ def sections(payout: Payout) -> Iterator[Section]:
 
 
 def _hold(payout: Payout) -> Section:
-    holds = PayoutHold.objects.filter(payout=payout)
     return Section(
         title="Hold",
         model=PayoutHold,
@@ -178,7 +176,7 @@ def _hold(payout: Payout) -> Section:
                 looks.when(h.resolved_at),
                 looks.when(h.expires_at),
             )
-            for h in holds
+            for h in [payout.hold]
         ],
     )
 

@@ -86,7 +86,7 @@ def test_a_payout_can_be_followed_from_its_creation_to_its_settlement(
         "123.45",
         attempt.reference,
         "captured",
-        "default:sepa: preferred",
+        "default:sepa: ",
         "capture",
     ):
         assert told in text, told
