@@ -6,9 +6,10 @@ Nothing here reaches into the engine: requests go to the API, faults and time to
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -46,18 +47,27 @@ class Scenario:
     steps: list[Step] = field(default_factory=list)
     payouts: list[str] = field(default_factory=list)
 
-    def run(self) -> bool:
+    @property
+    def operator(self) -> Client:
+        """The same merchant's side of the API, as finance operations see it."""
+        return Client(
+            base_url=self.engine.base_url, tenant_id=self.engine.tenant_id, role="finance_ops"
+        )
+
+    def run(self, incidents: Sequence[tuple[str, Callable[[Scenario], str]]] = ()) -> bool:
         """Every step, then the bank's record. Returns whether all of it was as it should be."""
         self.bank.call("DELETE", "/_sim/faults")
-        for title, act in (
+        steps: list[tuple[str, Callable[[], str]]] = [
             ("SEPA: created, sent, settled", self.sepa_settles),
             ("ACH: collected into a file, sent, settled", self.ach_settles),
             ("refused for good: the merchant has the money back", self.refused_for_good),
             ("refused once, tried again, settled", self.retried_then_settled),
             ("settled, then came back: a new entry credits the merchant", self.comes_back),
             ("same key again: the same payout; another body: refused", self.same_key),
+            *((title, partial(incident, self)) for title, incident in incidents),
             ("the bank's own record: each settled payout exactly once", self.bank_agrees),
-        ):
+        ]
+        for title, act in steps:
             started = time.monotonic()
             try:
                 story, ok = act(), True
@@ -89,10 +99,7 @@ class Scenario:
         return f"{self.story(ended)}, code {ended['last_error_code']}, hold reversed"
 
     def retried_then_settled(self) -> str:
-        fault = {"rail": "sepa", "fault": "reject", "code": "ED05", "count": 1}
-        self.expect(
-            self.bank.call("POST", "/_sim/faults", fault).status < 300, "the fault was not set"
-        )
+        self.fault({"rail": "sepa", "fault": "reject", "code": "ED05", "count": 1})
         payout = self.pay(self.beneficiaries["iban"], "300.00")
         ended = self.settle(payout)
         self.expect(ended["retry_count"] == 1, f"retried {ended['retry_count']} times")
@@ -138,18 +145,31 @@ class Scenario:
 
     # --- what steps are made of ---------------------------------------------------------------------
 
-    def ask(self, beneficiary: dict[str, str], amount: str, *, key: str | None = None) -> Any:
-        body = {
+    def body(
+        self, beneficiary: dict[str, str], amount: str, *, priority: str = "standard"
+    ) -> dict[str, Any]:
+        return {
             "originModule": "connect", "originEntityType": "merchant", "originEntityId": self.engine.tenant_id,
             "beneficiaryType": "user", "beneficiaryId": beneficiary["id"],
             "beneficiaryAccountId": beneficiary["account_id"], "amount": amount,
-            "currency": beneficiary["currency"], "payoutMethod": "bank_transfer", "priority": "standard",
+            "currency": beneficiary["currency"], "payoutMethod": "bank_transfer", "priority": priority,
             "description": "Weekly settlement", "metadata": {"invoice_id": "inv-123"},
         }  # fmt: skip
+
+    def ask(
+        self, beneficiary: dict[str, str], amount: str, *, key: str | None = None, **more: str
+    ) -> Any:
+        body = self.body(beneficiary, amount, **more)
         return self.engine.call("POST", "/api/payouts", body, key=key)
 
-    def pay(self, beneficiary: dict[str, str], amount: str) -> str:
-        answer = self.ask(beneficiary, amount)
+    def fault(self, fault: dict[str, Any]) -> None:
+        """Something goes wrong at the bank."""
+        self.expect(
+            self.bank.call("POST", "/_sim/faults", fault).status < 300, "the fault was not set"
+        )
+
+    def pay(self, beneficiary: dict[str, str], amount: str, **more: str) -> str:
+        answer = self.ask(beneficiary, amount, **more)
         self.expect(answer.status == 201, f"create answered {answer.status}: {answer.body}")
         payout_id: str = answer.body["payout"]["id"]
         self.payouts.append(payout_id)
