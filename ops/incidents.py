@@ -70,7 +70,8 @@ def route_with_a_reason(demo: Scenario) -> str:
     payout = demo.engine.get_payout(demo.pay(demo.beneficiaries["us_bank"], "90.00"))
     demo.expect(payout["rail"] == quote["rail"], f"quoted {quote['rail']}, took {payout['rail']}")
     demo.expect(payout["sira_routing_score"] is not None, "the choice has no score")
-    return f"{payout['rail']} of {len(quote['candidates'])} candidates, score {payout['sira_routing_score']}"
+    ways = ", ".join(f"{c['connector']} {c['refused'] or 'able'}" for c in quote["candidates"])
+    return f"{quote['routing_reason']} (score {payout['sira_routing_score']}; {ways})"
 
 
 def connector_down(demo: Scenario) -> str:
