@@ -157,9 +157,8 @@ class Choices:
         rule = self._rule(bank, wish)
         scheduled_at = wish.scheduled_at
         if scheduled_at is None and wish.priority == "batch":
-            scheduled_at = sla.next_cutoff(
-                rule, self.now
-            )  # Waits for its batch, at most until this.
+            # Waits for its batch; without a schedule that fits, until the cut-off.
+            scheduled_at = wish.fires.get(bank.rail) or sla.next_cutoff(rule, self.now)
         start = max(scheduled_at or self.now, self.now)
         promise = self._promise(rule, wish, start)
         success = self.seen.success(bank.id, wish.institution)

@@ -113,7 +113,7 @@ def check_payment_information(
         return "BE19"
     if wanted_on is None or wanted_on < today - timedelta(days=MAX_DAYS_LATE):
         return "DT01"
-    if wanted_on > today + timedelta(days=1 if instant else MAX_DAYS_AHEAD):
+    if wanted_on > today + timedelta(days=MAX_DAYS_AHEAD):  # Held until then, instant ones too.
         return "DT01"
     if not is_iban(node.findtext("DbtrAcct/Id/IBAN") or ""):
         return "AC02"
