@@ -119,6 +119,7 @@ SEE_ALL = """
 -- What is true of a payout must not depend on who may see it: these triggers look with the owner's eyes.
 ALTER FUNCTION payout_rules() SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION payout_hold_follows() SECURITY DEFINER SET search_path = public, pg_temp;
+ALTER FUNCTION hold_payout_follows() SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION holds_equal_payouts() SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION batch_item_rules() SECURITY DEFINER SET search_path = public, pg_temp;
 """
@@ -126,6 +127,7 @@ ALTER FUNCTION batch_item_rules() SECURITY DEFINER SET search_path = public, pg_
 BACKWARD = """
 ALTER FUNCTION payout_rules() SECURITY INVOKER RESET search_path;
 ALTER FUNCTION payout_hold_follows() SECURITY INVOKER RESET search_path;
+ALTER FUNCTION hold_payout_follows() SECURITY INVOKER RESET search_path;
 ALTER FUNCTION holds_equal_payouts() SECURITY INVOKER RESET search_path;
 ALTER FUNCTION batch_item_rules() SECURITY INVOKER RESET search_path;
 DO $$
