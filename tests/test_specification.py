@@ -18,7 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from tests.specification import Row
-from tests.specification.table import rows
+from tests.specification.document import document
+from tests.specification.table import DOCUMENTS, rows
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = 10
@@ -39,6 +40,17 @@ def drawn() -> list[Row]:
     return random.Random(commit()).sample(CUT, min(DRAWN, len(CUT)))  # noqa: S311  (no secret)
 
 
+def test_every_statement_has_one_row() -> None:
+    ids = [row.id for row in rows()]
+    wanted = [f"S{n}" for n in range(1, 129)]
+    assert sorted(ids, key=lambda name: int(name[1:])) == wanted
+
+
+def test_only_documents_are_shown_by_a_path_alone() -> None:
+    assert {row.id for row in ROWS.values() if row.cut is None} == DOCUMENTS
+    assert all((ROOT / ROWS[name].test).exists() for name in DOCUMENTS)
+
+
 @pytest.mark.parametrize("row", CUT, ids=lambda row: row.id)
 def test_a_row_names_a_test_and_a_behaviour_that_exist(row: Row) -> None:
     path, _, name = row.test.partition("::")
@@ -54,6 +66,11 @@ def test_a_row_names_a_test_and_a_behaviour_that_exist(row: Row) -> None:
     assert row.cut.old != row.cut.new
     if row.cut.path.endswith(".py"):
         ast.parse(source.replace(row.cut.old, row.cut.new))
+
+
+def test_the_document_is_the_table() -> None:
+    written = (ROOT / "docs/specification.md").read_text()
+    assert written == document(rows()), "write it anew: python -m tests.specification.document"
 
 
 # --- the proof --------------------------------------------------------------------------------------

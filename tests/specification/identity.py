@@ -61,16 +61,9 @@ ROWS = [
     _row("S82", "not listed: statistics and one payout, as the list",
          '"payouts-stats": {"GET": READ}', '"payouts-stats": {"GET": OPERATE}'),
     Row(
-        "S83",
-        "five roles",
-        "payouts/api/auth.py (ROLE_NAMES)",
-        "tests/test_role_rows.py::test_there_are_five_roles_and_nobody_with_another",
-        Cut(path=AUTH, old='"billing_ops", "system")', new='"system")'),
-    ),
-    Row(
         "S86",
         "TLS for every call",
-        "payouts_project/settings.py; TLS 1.3 itself is the proxy's (README)",
+        "payouts_project/settings.py; TLS 1.3 itself is the proxy's (docs/operations.md)",
         "tests/test_production.py::test_outside_the_sandbox_everything_is_said_over_tls",
         Cut(
             path="payouts_project/settings.py",
