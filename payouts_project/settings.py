@@ -314,6 +314,9 @@ UNFOLD = {
     "ENVIRONMENT": "ops.admin.environment_badge",
     "DASHBOARD_CALLBACK": "ops.overview.dashboard",
     "COLORS": {"primary": _BLUE},
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}ops/favicon.svg"}
+    ],
     "STYLES": [f"{STATIC_URL}ops/workbench.css"],
     "SCRIPTS": [f"{STATIC_URL}ops/workbench.js"],
     "SIDEBAR": {"show_search": True, "navigation": "ops.navigation.navigation"},
