@@ -187,6 +187,10 @@ class PayoutAdmin(ActingAdmin):
         fee = payout.fee_amount
         return looks.amount(fee, payout.fee_currency) if fee else None
 
+    def fact_sira_routing_score(self, payout: Payout) -> str | None:
+        score = payout.sira_routing_score
+        return None if score is None else f"{score:.1%} likely to succeed"
+
     def fact_retries(self, payout: Payout) -> str | None:
         return f"{payout.retry_count} of {payout.max_retries}" if payout.retry_count else None
 

@@ -47,7 +47,7 @@ def health_section() -> Section:
     return Section(
         title="Banks",
         model=BankConnector,
-        headers=("bank", "state", "in flight", "checked"),
+        headers=("bank", "state", "in flight"),
         right=("in flight",),
         rows=[
             (
@@ -55,7 +55,6 @@ def health_section() -> Section:
                 format_html("{} {}", connector_badge(bank.paused, bank.healthy),
                             "" if bank.breaker == "closed" else breaker_badge(bank)),
                 format_html('<span class="ops-money">{}</span>', bank.in_flight or "–"),
-                looks.clock(bank.checked_at),
             )
             for bank in banks.health_report()
         ],

@@ -50,10 +50,9 @@ class CountedToALimit(Paginator):  # type: ignore[type-arg]
 
 class CountedList(ChangeList):  # type: ignore[misc]
     def get_results(self, request: HttpRequest) -> None:
-        """An unfiltered list needs no link to the unfiltered list."""
+        """No link to "show all": the bar of filters has its own way back."""
         super().get_results(request)
-        if not self.has_active_filters and not self.query:
-            self.full_result_count = self.result_count
+        self.full_result_count = self.result_count
 
 
 class WorkbenchAdmin(ModelAdmin):  # type: ignore[misc]

@@ -90,19 +90,6 @@ def when(value: datetime | date | None) -> SafeString:
     )
 
 
-def clock(value: datetime | None) -> SafeString:
-    """Only the time, where the day goes without saying."""
-    if value is None:
-        return NOTHING
-    utc = localtime(value)
-    return format_html(
-        '<time class="ops-when" datetime="{}" title="{} UTC">{}</time>',
-        utc.isoformat(),
-        utc.strftime("%A %d %B %Y %H:%M:%S"),
-        utc.strftime("%H:%M:%S"),
-    )
-
-
 def age(value: datetime) -> SafeString:
     """How long ago, with the moment beside it for those who point at it."""
     utc = localtime(value)

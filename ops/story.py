@@ -172,9 +172,9 @@ def _hold(payout: Payout) -> Section:
                 looks.reference("ledger_hold_id", h.id),
                 looks.amount(h.hold_amount, h.currency),
                 looks.badge(h.status, h.get_status_display()),
-                looks.when(h.created_at),
-                looks.when(h.resolved_at),
-                looks.when(h.expires_at),
+                looks.moment(h.created_at),
+                looks.moment(h.resolved_at),
+                looks.moment(h.expires_at),
             )
             for h in [payout.hold]
         ],

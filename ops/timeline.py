@@ -28,6 +28,7 @@ DONE = {
     "payout.rejected": "Refused for good, money given back",
     "payout.cancelled": "Cancelled, money given back",
     "payout.returned": "Came back, money given back",
+    "payout.reconciled": "Matched with the bank's statement",
     "payout.retry_requested": "A person made it due at once",
     "payout.cancel_requested": "A person asked to cancel it",
 }
