@@ -70,6 +70,7 @@ class _Attempt:
     reference: str
     state: str
     sends: int
+    bank: tuple[UUID, str, str]  # The connection, its name and its rail.
     columns: dict[str, Any] = field(default_factory=dict)
 
 
@@ -141,13 +142,14 @@ def _find_attempts(statements: Sequence[Statement]) -> dict[tuple[UUID, str], _A
     keys = sorted({(s.bank_connector_id, s.reference) for s in statements})
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT a.bank_connector_id, a.reference, a.id, a.payout_id, a.state, a.sends FROM payout_retry_log a"
+            "SELECT a.bank_connector_id, a.reference, a.id, a.payout_id, a.state, a.sends, a.connector, a.rail"
+            " FROM payout_retry_log a"
             " JOIN unnest(%s::uuid[], %s::text[]) AS w (connector, reference)"
             " ON a.bank_connector_id = w.connector AND a.reference = w.reference",
             [[key[0] for key in keys], [key[1] for key in keys]],
         )
         return {
-            (row[0], row[1]): _Attempt(row[2], row[3], row[1], row[4], row[5])
+            (row[0], row[1]): _Attempt(row[2], row[3], row[1], row[4], row[5], (row[0], *row[6:]))
             for row in cursor.fetchall()
         }
 
@@ -181,8 +183,10 @@ def _apply(statement: Statement, attempt: _Attempt, case: _Case) -> str:
     if new_state is not None:
         _note_attempt(statement, attempt, new_state)
         case.live = new_state in ("intent", "unknown", "accepted", "settled")
+    # It may have been given to another bank meanwhile; the one that has it is the one whose money leaves.
+    back = states.give_back_to(case.payout, attempt.bank) if case.live else {}
     for to, columns in steps:
-        _step(case, statement, to, columns)
+        _step(case, statement, to, columns | back)
         if "next_retry_at" in columns and attempt.columns:
             attempt.columns["next_retry_at"] = columns["next_retry_at"]
     return "moved"

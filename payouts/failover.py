@@ -71,11 +71,13 @@ class Case:
 
 def reroute_due(*, limit: int = 200) -> int:
     """Give another bank to what waits for one that is left alone, or whose rail refused. Returns how many."""
-    ids = _stranded(limit) + _refused_by_their_rail(limit)
-    if not ids:
+    seen = _stranded(limit) | _refused_by_their_rail(limit)
+    if not seen:
         return 0
     with transaction.atomic(durable=True):
-        locked = states.lock_payouts(ids)
+        found = states.lock_payouts(seen)
+        # Another worker may have been faster: what has its new bank already stays there.
+        locked = {pk: p for pk, p in found.items() if p.bank_connector_id == seen[pk]}
         cases = {case.id: case for case in _cases(list(locked))}
         routes = _other_routes(cases, locked)
         if routes:
@@ -84,8 +86,8 @@ def reroute_due(*, limit: int = 200) -> int:
     return len(routes)
 
 
-def _stranded(limit: int) -> list[UUID]:
-    """What waits for a bank that its breaker leaves alone (and nobody paused)."""
+def _stranded(limit: int) -> dict[UUID, UUID]:
+    """What waits for a bank that its breaker leaves alone (and nobody paused), with that bank."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT s.bank_connector_id FROM bank_connector_state s WHERE NOT s.paused AND {STATE_SQL} = %s",
@@ -93,29 +95,31 @@ def _stranded(limit: int) -> list[UUID]:
         )
         alone = [row[0] for row in cursor.fetchall()]
         if not alone:
-            return []
+            return {}
         cursor.execute(
-            "(SELECT v.id FROM payouts v WHERE v.status = 'pending' AND v.bank_connector_id = ANY(%(alone)s)"
+            "(SELECT v.id, v.bank_connector_id FROM payouts v WHERE v.status = 'pending'"
+            " AND v.bank_connector_id = ANY(%(alone)s)"
             f"{NOT_AT_A_BANK} ORDER BY v.priority_rank, v.created_at LIMIT %(limit)s) UNION ALL"
-            " (SELECT v.id FROM payouts v WHERE v.status = 'failed' AND v.bank_connector_id = ANY(%(alone)s)"
+            " (SELECT v.id, v.bank_connector_id FROM payouts v WHERE v.status = 'failed'"
+            " AND v.bank_connector_id = ANY(%(alone)s)"
             f"{NOT_AT_A_BANK} ORDER BY v.next_retry_at LIMIT %(limit)s)",
             {"alone": alone, "limit": limit},
         )
-        return [row[0] for row in cursor.fetchall()]
+        return dict(cursor.fetchall())
 
 
-def _refused_by_their_rail(limit: int) -> list[UUID]:
+def _refused_by_their_rail(limit: int) -> dict[UUID, UUID]:
     """What is due again after a refusal that another rail might not give, and is still on that rail."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT v.id FROM v_payouts_retry_queue v"
+            "SELECT v.id, v.bank_connector_id FROM v_payouts_retry_queue v"
             f" WHERE EXISTS (SELECT {REFUSED_RAIL} AND a.rail = v.rail){NOT_AT_A_BANK}"
             " AND NOT EXISTS (SELECT FROM bank_connector_state s"
             "   WHERE s.bank_connector_id = v.bank_connector_id AND s.paused)"
             " ORDER BY v.next_retry_at LIMIT %s",
             [limit],
         )
-        return [row[0] for row in cursor.fetchall()]
+        return dict(cursor.fetchall())
 
 
 def _cases(ids: Sequence[UUID]) -> list[Case]:

@@ -46,7 +46,13 @@ def compare(bank: BankLine, body: bytes) -> list[Line]:
     document = InboundDocument(remote_id="", document_type=document_type(body), body=body)
     events = bank.connector.parse_report(document)
     known = _payouts_by_reference(bank, [event.reference for event in events])
-    return [_line(event, known.get(event.reference)) for event in events]
+    lines, booked = [], set()
+    for event in events:
+        # The same money booked again is money that left twice, or a line that needs a person's eyes.
+        again = (event.kind, event.reference) in booked
+        booked.add((event.kind, event.reference))
+        lines.append(_line(event, known.get(event.reference), again=again))
+    return lines
 
 
 def document_type(body: bytes) -> str:
@@ -73,7 +79,7 @@ def _payouts_by_reference(bank: BankLine, references: Sequence[str]) -> dict[str
         return {row[0]: _Known(*row[1:]) for row in cursor.fetchall()}
 
 
-def _line(event: StatusEvent, known: _Known | None) -> Line:
+def _line(event: StatusEvent, known: _Known | None, *, again: bool) -> Line:
     verdict, detail = "unmatched", "no payout has this reference"
     if known is not None:
         verdict, detail = "matched", ""
@@ -83,6 +89,8 @@ def _line(event: StatusEvent, known: _Known | None) -> Line:
             verdict, detail = "different", "another currency"
         elif known.status in ("cancelled", "rejected"):
             verdict, detail = "different", f"the payout is {known.status}"
+        elif again:
+            verdict, detail = "different", "twice in this file"
     return Line(
         verdict=verdict,
         kind=event.kind.value,
@@ -113,6 +121,7 @@ MATCHED = """
 SELECT p.id, bool_or(e.effect = 'mismatch') FROM payouts p JOIN bank_evidence e ON e.payout_id = p.id
 WHERE p.reconciliation_status = 'unreconciled' AND p.status IN ('settled', 'returned', 'dlq', 'cancelled', 'rejected')
   AND e.source IN ('report', 'answer', 'inquiry') AND e.kind IN ('settled', 'returned')
+  AND e.effect <> 'contradiction'
   AND ((e.amount = p.amount AND e.currency = p.currency AND p.status IN ('settled', 'returned'))
        OR e.effect = 'mismatch')
 GROUP BY p.id ORDER BY p.id LIMIT %s

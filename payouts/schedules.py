@@ -121,8 +121,12 @@ def next_fire(schedule: BatchSchedule, moment: datetime) -> datetime:
 
 
 def due(now: datetime) -> list[Fire]:
-    """Fires that nobody has run: of each schedule the last one, which collects what earlier ones missed."""
-    return list(_unrun(BatchSchedule.objects.filter(enabled=True).order_by("name"), now))
+    """Fires that nobody has run: of each schedule the last one, which collects what earlier ones missed.
+
+    Of two that are due together the more specific one comes first: what waited for it fits the other one too.
+    """
+    fires = _unrun(BatchSchedule.objects.filter(enabled=True).order_by("name"), now)
+    return sorted(fires, key=lambda fire: _rank(fire.schedule), reverse=True)
 
 
 def _unrun(schedules: Iterable[BatchSchedule], now: datetime) -> Iterator[Fire]:
@@ -161,10 +165,12 @@ def planned_fire(
             and row.rail in (None, rail)
         )
 
-    def rank(row: BatchSchedule) -> tuple[bool, bool, bool]:
-        return row.tenant_id is not None, row.currency is not None, row.rail is not None
-
     fitting = [row for row in schedules if fits(row)]
-    best = max(map(rank, fitting), default=None)
-    fires = (next_fire(row, after) for row in fitting if rank(row) == best)
+    best = max(map(_rank, fitting), default=None)
+    fires = (next_fire(row, after) for row in fitting if _rank(row) == best)
     return min(fires, default=None)
+
+
+def _rank(row: BatchSchedule) -> tuple[bool, bool, bool]:
+    """How specific a schedule is."""
+    return row.tenant_id is not None, row.currency is not None, row.rail is not None

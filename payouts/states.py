@@ -53,7 +53,7 @@ COLUMN_TYPES = {
     "next_retry_at": "timestamptz", "retry_count": "int", "max_retries": "int", "last_error": "text",
     "last_error_code": "text", "return_code": "text", "bank_reference": "text", "cancel_reason": "text",
     "approved_by": "text", "approved_at": "timestamptz", "settlement_final_at": "timestamptz",
-    "scheduled_at": "timestamptz", "batch_id": "uuid",
+    "scheduled_at": "timestamptz", "batch_id": "uuid", "bank_connector_id": "uuid", "rail": "text",
 }  # fmt: skip
 
 
@@ -150,6 +150,14 @@ def transition(moves: Sequence[Move], *, actor: Actor, at: datetime) -> None:
     audit.record([_audit_row(move) for move in moves], actor=actor)
     for move in moves:
         move.payout.status = move.to
+
+
+def give_back_to(payout: LockedPayout, bank: tuple[UUID, str, str]) -> dict[str, Any]:
+    """Let a locked payout belong to a bank (id, name, rail). Returns the columns that its next move must write."""
+    if payout.bank_connector_id == bank[0]:
+        return {}
+    payout.bank_connector_id, payout.connector, payout.rail = bank
+    return {"bank_connector_id": bank[0], "rail": bank[2]}
 
 
 def _write(to: str, columns: Sequence[str], moves: Sequence[Move], *, at: datetime) -> None:
