@@ -62,7 +62,9 @@ def test_balances_show_what_is_there_and_what_is_held(sandbox: World) -> None:
         "success": True,
         "balances": [
             {"currency": "EUR", "available": "9987.66", "held": "12.34"},
+            {"currency": "GBP", "available": "10000.00", "held": "0.00"},
             {"currency": "USD", "available": "10000.00", "held": "0.00"},
+            {"currency": "XOF", "available": "10000", "held": "0"},
         ],
     }
 
@@ -72,7 +74,7 @@ def test_a_deposit_is_made_once_for_its_reference(sandbox: World) -> None:
     body = {
         "tenantId": str(sandbox.tenant_id),
         "amount": "50.5",
-        "currency": "GBP",
+        "currency": "CHF",
         "reference": "wire 7",
     }
     made = treasury.post("/api/ledger/deposits", body)
@@ -84,7 +86,7 @@ def test_a_deposit_is_made_once_for_its_reference(sandbox: World) -> None:
         other = treasury.post("/api/ledger/deposits", body | change)
         assert (other.status, other.code) == (422, "deposit_reference_reused")
     assert snapshot() == before
-    assert sandbox.balance("GBP") == (Decimal("50.5"), Decimal(0))
+    assert sandbox.balance("CHF") == (Decimal("50.5"), Decimal(0))
 
 
 def test_a_refused_deposit_changes_nothing(sandbox: World) -> None:
@@ -108,7 +110,7 @@ def test_a_refused_deposit_changes_nothing(sandbox: World) -> None:
 
 def test_a_balance_that_would_not_fit_is_refused(sandbox: World) -> None:
     treasury = operator(sandbox, "treasury_ops")
-    most = {"tenantId": str(sandbox.tenant_id), "amount": "9" * 15, "currency": "GBP"}
+    most = {"tenantId": str(sandbox.tenant_id), "amount": "9" * 15, "currency": "CHF"}
     assert treasury.post("/api/ledger/deposits", most | {"reference": "1"}).status == 201
     before = snapshot()
     over = treasury.post("/api/ledger/deposits", most | {"reference": "2"})

@@ -371,7 +371,7 @@ def start(name: str, *, user: str = "", password: str = "", **given: str) -> tup
     known = connection.settings_dict
     login = f"{user or known['USER']}:{password or known['PASSWORD']}"
     url = f"postgresql://{login}@{known['HOST']}:{known['PORT']}/{known['NAME']}"
-    env = {**os.environ, **OUTSIDE, "DATABASE_URL": url, **given}
+    env = {**os.environ, **OUTSIDE, "DATABASE_URL": url, "BANK_URL": "https://x", **given}
     done = subprocess.run(
         STARTS[name], env=env, capture_output=True, text=True, check=False, timeout=300
     )
