@@ -145,18 +145,18 @@ def count_evidence() -> int:
         )
         low, high, xid = cursor.fetchone()
         cursor.execute(
-            "SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint"
-            " FROM pg_current_snapshot() s"
+            # One statement, one snapshot: who drew an id below `reach` has a number below `newest`.
+            "SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint,"
+            " (SELECT coalesce(max(id), 0) FROM bank_evidence) FROM pg_current_snapshot() s"
         )
-        oldest, newest = cursor.fetchone()
+        oldest, newest, reach = cursor.fetchone()
         read = 0
         if high is not None and xid <= oldest:
             stop = min(high, low + AT_ONCE)
             read = _count(low, stop)
             low, high = stop, high if stop < high else None
         if high is None or xid > newest:  # Numbers began anew (a restored copy): wait once more.
-            cursor.execute("SELECT coalesce(max(id), 0) FROM bank_evidence")
-            high, xid = cursor.fetchone()[0], newest
+            high, xid = reach, newest
         cursor.execute(
             "UPDATE routing_cursor SET counted_to = %s, pending_to = %s, pending_xid = %s WHERE id = 1",
             [low, high, xid],

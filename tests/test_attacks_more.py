@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from payouts import batches, dispatch, evidence, failover, reconciliation
+from payouts import batches, dispatch, evidence, failover, reconciliation, statistics
 from payouts.audit import engine
 from payouts.evidence import Statement
 from payouts.models import BankEvidence, PayoutAttempt, PayoutBatch, RoutingDecision
-from tests import test_reconciliation
+from tests import test_reconciliation, test_statistics
 from tests.batch_runs import configured, waiting
 from tests.test_breaker import due_now
 from tests.test_failover import connector, down, open_breaker  # noqa: F401  (down is a fixture)
@@ -118,3 +119,36 @@ def test_what_was_just_given_another_bank_is_not_moved_on_by_a_second_look(
 def run(sql: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql)
+
+
+def test_what_slips_in_while_the_counter_looks_is_counted(real_sandbox: World) -> None:
+    """A larger id is committed, a smaller one still open, between two statements of the counting job."""
+    slow, fast = real_sandbox.create(), real_sandbox.create()
+    dispatch.dispatch_due()
+    drawn, go_on = threading.Event(), threading.Event()
+
+    def say_slowly() -> None:
+        with transaction.atomic():
+            test_statistics._say_refused(real_sandbox, slow)
+            drawn.set()
+            go_on.wait(20)
+
+    thread = threading.Thread(target=test_statistics._at_once, args=(say_slowly,))
+
+    def between(execute: Any, sql: Any, *rest: Any) -> Any:
+        if "max(id)" in sql and not drawn.is_set():
+            thread.start()
+            assert drawn.wait(20)
+            test_statistics._at_once(lambda: test_statistics._say_refused(real_sandbox, fast))
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(between):
+        statistics.count_evidence()
+    assert drawn.is_set()
+    for _ in range(3):
+        statistics.count_evidence()
+    assert test_statistics.totals() == {}
+    go_on.set()
+    thread.join(20)
+    test_statistics.count_all()
+    assert test_statistics.totals() == {"failure": 2}
