@@ -202,7 +202,7 @@ def test_the_operators_blocks_of_the_reference_are_answered(ours: Reference) -> 
     told = ours.as_("finance_ops", named=False).call("GET", "/api/payouts/connectors/health")
     banks = answers(told, 200, {"connectors": {"default:ach": HEALTHY, "default:sepa": HEALTHY}})
     for name, bank in banks["connectors"].items():
-        assert re.fullmatch(r"[a-z_]+:[a-z_]+", name)
+        assert re.fullmatch(r"[a-z-]+:[a-z_]+", name)
         assert misfits(HEALTHY | ({} if bank["healthy"] else {"message": str}), bank) == []
 
 
@@ -217,7 +217,8 @@ def test_the_merchants_blocks_of_the_reference_are_answered(ours: Reference) -> 
 
     # List Payouts.
     listed = merchant.call("GET", "/api/payouts?status=pending&limit=50&offset=0")
-    answers(listed, 200, {"payouts": [PAYOUT], "total": int, "limit": 50, "offset": 0})
+    anybodys = {**PAYOUT, "external_id": str}
+    answers(listed, 200, {"payouts": [anybodys], "total": int, "limit": 50, "offset": 0})
     every = merchant.call("GET", f"/api/payouts?external_id={KEY}")
     answers(every, 200, {"payouts": [PAYOUT], "total": 1, "limit": 50, "offset": 0})
     assert [p["id"] for p in every.body["payouts"]] == [payout_id]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from payouts import clock, dispatch, doorbell, poller
+from payouts.backoff import RetryPolicy
 from payouts.models import Payout
 from payouts_project import startup
 from tests.world import World
@@ -97,7 +98,8 @@ def test_retries_go_in_the_order_of_priority_then_of_their_time(
     sandbox: World, settings: Any
 ) -> None:
     settings.WORKER_BATCH_SIZE = 1
-    settings.RETRY_BASE_S = settings.RETRY_CAP_S = 3600
+    slow = RetryPolicy(base_s=3600, factor=2, cap_s=3600)
+    settings.RETRY_POLICIES = dict.fromkeys(settings.RETRY_POLICIES, slow)
     payouts = [sandbox.create(priority=p) for p in ("standard", "standard", "instant", "standard")]
     bank = next(line for line in dispatch.banks.lines() if line.id == payouts[0].bank_connector_id)
     Payout.objects.update(bank_connector_id=bank.id, rail=bank.rail)

@@ -168,12 +168,8 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_submits(engine: Running)
         "SELECT to_status FROM payout_audit_log WHERE payout_id::text = %s ORDER BY sequence",
         payout_id,
     )
-    assert [step[0] for step in steps] == [
-        "pending",
-        "processing",
-        "sent",
-        "settled",
-    ]  # Never in doubt.
+    # Never in doubt. That the booking was found on a report of the bank may follow as a row of its own.
+    assert [step[0] for step in steps][:4] == ["pending", "processing", "sent", "settled"]
     engine.wait_ready()
 
 

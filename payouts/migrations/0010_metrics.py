@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             model_name="payout",
             index=models.Index(
                 condition=models.Q(("sla_violated", True)),
-                fields=["rail", "status"],
+                fields=["rail"],
                 name="payouts_late",
             ),
         ),
