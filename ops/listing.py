@@ -6,13 +6,17 @@ so that nobody feels their way through a relation or a column that no page shows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import BinaryField, Field, Model, Q, QuerySet, UUIDField
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -22,6 +26,9 @@ from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 PAGES_COUNTED = 400
+COMPARISONS = frozenset(
+    {"exact", "isnull", "gte", "lt", "in"}
+)  # A pattern could keep the database busy.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +58,23 @@ class CountedToALimit(Paginator):  # type: ignore[type-arg]
 class CountedList(ChangeList):  # type: ignore[misc]
     def get_results(self, request: HttpRequest) -> None:
         """No link to "show all": the bar of filters has its own way back."""
-        super().get_results(request)
+        with _readable():
+            super().get_results(request)
         self.full_result_count = self.result_count
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        with _readable():
+            rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
+        return rows
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """An address with a value that no column can have (a NUL, NaN, the year 10000) is a wrong address."""
+    try:
+        yield
+    except (DataError, ValidationError, ValueError, OverflowError):
+        raise IncorrectLookupParameters from None
 
 
 class WorkbenchAdmin(ModelAdmin):  # type: ignore[misc]
@@ -85,7 +107,9 @@ class WorkbenchAdmin(ModelAdmin):  # type: ignore[misc]
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         named = [*self.also_by, *(one for one in self.list_filter if isinstance(one, str))]
         named += [str(getattr(one, "parameter_name", "")) for one in self.list_filter]
-        return any(lookup == one or lookup.startswith(f"{one}__") for one in named if one)
+        named += [one[0] for f in self.list_filter for one in getattr(f, "inputs", ())]
+        column, _, comparison = lookup.partition("__")
+        return lookup in named or (column in named and comparison in COMPARISONS)
 
     # --- search ------------------------------------------------------------------------------------
 

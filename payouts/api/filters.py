@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import django_filters
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
@@ -13,6 +15,21 @@ from payouts.errors import PayoutError
 from payouts.models import Payout, PayoutAlert, Priority, Status
 
 Row = TypeVar("Row", bound=Model)
+
+
+class MomentField(django_filters.fields.IsoDateTimeField):  # type: ignore[misc]  # no stubs
+    """In UTC: not every offset that ISO 8601 can write is one for the database."""
+
+    def to_python(self, value: str | None) -> datetime | None:
+        read: datetime | None = super().to_python(value)
+        try:
+            return read and read.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("Before the first or after the last year") from None
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]
+    field_class = MomentField
 
 
 class PayoutFilter(django_filters.FilterSet):  # type: ignore[misc]  # no stubs
@@ -24,8 +41,8 @@ class PayoutFilter(django_filters.FilterSet):  # type: ignore[misc]  # no stubs
     priority = django_filters.ChoiceFilter(choices=Priority.choices)
     external_id = django_filters.CharFilter()
     beneficiary_id = django_filters.UUIDFilter()
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Payout
@@ -43,8 +60,8 @@ class AlertFilter(django_filters.FilterSet):  # type: ignore[misc]
         choices=[(name, name) for name in ("low", "medium", "high", "critical")]
     )
     payout_id = django_filters.UUIDFilter()
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = PayoutAlert

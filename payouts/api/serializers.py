@@ -274,6 +274,8 @@ def _for_merchants(payout: Payout) -> dict[str, Any]:
         "last_error": reason.text,
         "last_error_code": reason.code,
         "return_code": reasons.explain(payout.return_code, rail=payout.rail).code,
+        "sira_routing_score": None,  # How we choose is ours.
+        "routing_decision_id": None,
         "approved_by": "operator" if payout.approved_by else "",
         "created_by": payout.created_by if theirs else payout.created_by_role,
     }

@@ -122,6 +122,9 @@ ALTER FUNCTION payout_hold_follows() SECURITY DEFINER SET search_path = public, 
 ALTER FUNCTION hold_payout_follows() SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION holds_equal_payouts() SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION batch_item_rules() SECURITY DEFINER SET search_path = public, pg_temp;
+-- Nobody else hangs them on a table of their own, to look or to write an audit row with the owner's rights.
+REVOKE ALL ON FUNCTION payout_rules(), payout_hold_follows(), hold_payout_follows(), holds_equal_payouts(),
+  batch_item_rules() FROM PUBLIC;
 """
 
 BACKWARD = """
