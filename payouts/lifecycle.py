@@ -67,6 +67,7 @@ def cancel_payouts(
     key: idempotency.KeyUse | None = None,
 ) -> list[Result]:
     """Cancel where no bank can have it; where one may, note the wish: it follows if the bank says no."""
+    reason = audit.without_personal_data(reason)  # The merchant reads it with the payout.
     decide = partial(_judge_cancel, reason=reason)
     return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
 

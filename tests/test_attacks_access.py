@@ -12,7 +12,7 @@ from tests.api_client import acting_as, create, merchant, operator
 from tests.database import run
 from tests.test_row_security import DENIED, WEB, WORKER, refused
 from tests.workbench import PAYOUTS, browsers
-from tests.world import World
+from tests.world import IBAN, World
 
 # Written as ISO 8601 has it; PostgreSQL knows offsets below 16 hours, Python years from 1 to 9999.
 MOMENTS = ("2026-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")
@@ -94,3 +94,11 @@ def test_R42_how_a_route_was_chosen_is_not_told_to_merchants(sandbox: World) -> 
     for name in ("sira_routing_score", "routing_decision_id"):
         assert theirs[name] is None
         assert ours[name] is not None
+
+
+def test_an_account_number_in_the_reason_of_a_cancel_is_kept_nowhere(sandbox: World) -> None:
+    path = f"/api/payouts/{create(sandbox)}"
+    reason = {"reason": f"wrong account {IBAN}"}
+    answer = operator(sandbox, "finance_ops").post(f"{path}/cancel", reason)
+    assert answer.status == 200, answer.body
+    assert merchant(sandbox).get(path).body["payout"]["cancel_reason"] == "wrong account [left out]"
