@@ -8,7 +8,7 @@ from typing import Any
 
 from ops.scenario import DAY_S, NotAsExpected, Scenario
 
-TRANSIENT = "ED05"  # SEPA: settlement failed; tried again.
+TRANSIENT = "ED05"  # Settlement failed; tried again.
 BUSY_HITS = 200  # More than anybody will send until the breaker is open.
 
 
@@ -28,8 +28,8 @@ def daily_batch(demo: Scenario) -> str:
 
 def late(demo: Scenario) -> str:
     """A promise that passes unfulfilled is marked once, with an alert that a person resolves."""
-    demo.fault({"rail": "sepa", "fault": "silent"})
-    payout_id = demo.pay(demo.beneficiaries["iban"], "55.00")
+    demo.fault({"rail": "ach", "fault": "silent"})
+    payout_id = demo.pay(demo.beneficiaries["us_bank"], "55.00")
     demo.wait(payout_id, "sent")
     demo.bank.call("POST", "/_sim/clock", {"advance_seconds": 5 * DAY_S})
     _until(lambda: demo.engine.get_payout(payout_id)["sla_violated"], "nobody saw that it is late")
@@ -48,7 +48,7 @@ def late(demo: Scenario) -> str:
 
 def through_the_dlq(demo: Scenario) -> str:
     """Refused until the retries are used up; an operator mends the cause and tries again."""
-    demo.fault({"rail": "sepa", "fault": "reject", "code": TRANSIENT, "count": 4})
+    demo.fault({"fault": "reject", "code": TRANSIENT, "count": 4})  # on whichever rail it takes
     payout_id = demo.pay(demo.beneficiaries["iban"], "66.00")
     dead = demo.wait(payout_id, "dlq")
     demo.expect(dead["retry_count"] == 3, f"it was retried {dead['retry_count']} times")

@@ -99,7 +99,7 @@ class Scenario:
         return f"{self.story(ended)}, code {ended['last_error_code']}, hold reversed"
 
     def retried_then_settled(self) -> str:
-        self.fault({"rail": "sepa", "fault": "reject", "code": "ED05", "count": 1})
+        self.fault({"fault": "reject", "code": "ED05", "count": 1})
         payout = self.pay(self.beneficiaries["iban"], "300.00")
         ended = self.settle(payout)
         self.expect(ended["retry_count"] == 1, f"retried {ended['retry_count']} times")

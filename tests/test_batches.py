@@ -17,7 +17,7 @@ from django.db import connection
 
 from payouts import batches, clock, schedules, states
 from payouts.models import Payout, PayoutAuditLog, PayoutBatch, PayoutBatchItem
-from tests import database
+from tests import api_client, database
 from tests.batch_runs import ACTOR, configured, plan, waiting
 from tests.database import run
 from tests.world import World
@@ -314,3 +314,12 @@ def test_the_command_says_what_it_does_not_understand(
     with pytest.raises(CommandError, match=said) as refused:
         command(*arguments)
     assert refused.value.returncode == 2
+
+
+@pytest.mark.django_db
+def test_a_payout_created_over_http_waits_for_everybodys_schedule(sandbox: World) -> None:
+    """As the role of the web, for which row-level security decides what there is."""
+    schedule = configured(cron="30 16 * * *")
+    made = Payout.objects.get(pk=api_client.create(sandbox, priority="batch"))
+    assert made.status == "scheduled"
+    assert made.scheduled_at == schedules.next_fire(schedule, made.created_at)

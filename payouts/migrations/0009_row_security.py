@@ -4,7 +4,7 @@
 `SELECT raise_walls()`. What it gives:
 
 * payouts_web: of a table with a tenant, the rows of `app.tenants`, everything where `app.scope` is `platform`,
-  nothing when neither is set; rows without a tenant on the platform only.
+  nothing when neither is set; rows without a tenant on the platform only, but for everybody's batch schedules.
 * payouts_worker: all rows.
 * Neither may update append-only tables (those with an append_only trigger), delete, or truncate.
 * The owner, whom policies bind as well, keeps seeing everything: migrations and operators' commands run as it.
@@ -110,6 +110,9 @@ BEGIN
   -- A deposit names the platform's account on the other side; making sure that it exists shows nothing of it.
   DROP POLICY IF EXISTS web_opens ON ledger_accounts;
   CREATE POLICY web_opens ON ledger_accounts FOR INSERT TO payouts_web WITH CHECK (tenant_id IS NULL);
+  -- A schedule without a merchant is everybody's: whoever creates a batch payout must see when it fires.
+  DROP POLICY IF EXISTS web_reads ON batch_schedules;
+  CREATE POLICY web_reads ON batch_schedules FOR SELECT TO payouts_web USING (tenant_id IS NULL);
   RETURN true;
 END $$;
 REVOKE ALL ON FUNCTION make_roles(), raise_walls() FROM PUBLIC;
