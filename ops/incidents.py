@@ -31,7 +31,7 @@ def late(demo: Scenario) -> str:
     demo.fault({"rail": "ach", "fault": "silent"})
     payout_id = demo.pay(demo.beneficiaries["us_bank"], "55.00")
     demo.wait(payout_id, "sent")
-    demo.bank.call("POST", "/_sim/clock", {"advance_seconds": 5 * DAY_S})
+    demo.bank.call("POST", "/_sim/clock", {"advance_seconds": 9 * DAY_S})
     _until(lambda: demo.engine.get_payout(payout_id)["sla_violated"], "nobody saw that it is late")
     alert = _until(lambda: _alert(demo, payout_id, "sla_violation"), "there is no alert")
     demo.expect(alert["severity"] == "high", f"its severity is {alert['severity']}")
@@ -67,7 +67,7 @@ def route_with_a_reason(demo: Scenario) -> str:
     answer = demo.operator.call("POST", "/api/payouts/quote", body)
     demo.expect(answer.status == 200, f"quote answered {answer.status}: {answer.body}")
     quote = answer.body["quote"]
-    payout = demo.engine.get_payout(demo.pay(demo.beneficiaries["us_bank"], "90.00"))
+    payout = demo.operator.get_payout(demo.pay(demo.beneficiaries["us_bank"], "90.00"))
     demo.expect(payout["rail"] == quote["rail"], f"quoted {quote['rail']}, took {payout['rail']}")
     demo.expect(payout["sira_routing_score"] is not None, "the choice has no score")
     ways = ", ".join(f"{c['connector']} {c['refused'] or 'able'}" for c in quote["candidates"])
