@@ -352,11 +352,12 @@ def test_a_role_is_asked_for_with_the_connection() -> None:
 @pytest.fixture
 def login(transactional_db: None) -> Iterator[str]:
     """A login that is a member of both roles and owns nothing, as production would make one."""
-    run("DROP ROLE IF EXISTS payouts_test_login")
-    run("CREATE ROLE payouts_test_login LOGIN NOINHERIT PASSWORD 'x'")
-    run("GRANT payouts_web, payouts_worker TO payouts_test_login")
-    yield "payouts_test_login"
-    run("DROP ROLE payouts_test_login")
+    name = f"payouts_test_login_{os.getpid()}"  # Roles belong to the cluster, which parallel tests share.
+    run(f"DROP ROLE IF EXISTS {name}")
+    run(f"CREATE ROLE {name} LOGIN NOINHERIT PASSWORD 'x'")
+    run(f"GRANT payouts_web, payouts_worker TO {name}")
+    yield name
+    run(f"DROP ROLE {name}")
 
 
 OUTSIDE = {"SANDBOX": "0", "TRUST_GATEWAY_HEADERS": "0", "ALLOWED_HOSTS": "x"}

@@ -335,6 +335,10 @@ def test_the_query_uses_its_index(sandbox: World, index: str) -> None:
     run(f"DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE {ours})")
     run(f"UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE {ours} AND relkind IN ('r', 'i')")
     run("SET LOCAL enable_seqscan = off")
+    if (
+        index == "payouts_idempotency_key"
+    ):  # Both begin with the merchant and cost the same on an empty table.
+        run("DROP INDEX payouts_of_tenant")
     plan = "\n".join(row[0] for row in run("EXPLAIN " + query.replace("%", "%%")))
     assert re.search(rf"\b{index}\b", plan), plan
     assert "Seq Scan on payouts" not in plan
