@@ -10,6 +10,7 @@ from django.urls import reverse
 from payouts.models import BankConnector, Payout, PayoutAuditLog, PayoutHold, PayoutSlaRule
 from tests.workbench import (
     PAYOUTS,
+    RECORDS,
     browser,
     browsers,
     every_page,
@@ -63,6 +64,19 @@ def test_nobody_adds_changes_or_deletes_a_record(lived: World) -> None:
             for what, answer in refused.items():
                 assert answer.status_code == 403, f"{name}: {what} {model._meta.label}"
     assert fingerprint_of_money() == before
+
+
+def test_nobody_adds_to_a_table_that_is_still_empty(lived: World) -> None:
+    """What needs no row is asked of every table, also of those that nothing has been written to."""
+    empty = set(RECORDS) - set(filled())
+    for name, client in browsers().items():
+        for model in empty:
+            add = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
+            assert client.get(add).status_code == 403, f"{name}: look at add {model._meta.label}"
+            assert client.post(add, {"_save": "1"}).status_code == 403, (
+                f"{name}: {model._meta.label}"
+            )
+        assert not any(model._default_manager.exists() for model in empty)
 
 
 def test_no_record_page_offers_to_save_or_delete(boss: Client, lived: World) -> None:
