@@ -14,7 +14,7 @@ from django.db import connection
 from tests import world
 from tests.molam_id import place, trusted
 from tests.running_engine import Running, running
-from tests.specification.verdict import pytest_sessionfinish, pytest_terminal_summary
+from tests.verdict import pytest_sessionfinish, pytest_terminal_summary
 from tests.world import World
 
 __all__ = [
