@@ -38,6 +38,7 @@ from payouts.models import Status
 @dataclass(frozen=True, slots=True)
 class Created:
     payout_id: UUID
+    status: str  # As it was created: a worker may have taken it up before anybody reads it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def create_payouts(requests: Sequence[PayoutRequest], *, actor: Actor) -> list[R
     if drafts:
         beneficiaries.ensure_tenants({draft.request.tenant_id for draft in drafts})
         created = _write(drafts, actor=actor)
-        results |= {draft.index: Created(draft.payout_id) for draft in created}
+        results |= {draft.index: Created(draft.payout_id, draft.status) for draft in created}
         keycache.remember([(d.request, d.payout_id) for d in created])
     left = [(n, r) for n, r in enumerate(requests) if n not in results]
     results |= _replays(left)

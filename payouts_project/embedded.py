@@ -25,7 +25,10 @@ from payouts_project.postgres import UNSAFE_AND_FAST, Postgres
 from payouts_project.server import EmbeddedError, Server
 from payouts_project.valkey import Valkey
 
-__all__ = ["EmbeddedError", "Postgres", "Server", "Valkey", "pair", "temporary"]
+__all__ = ["OURS", "EmbeddedError", "Postgres", "Server", "Valkey", "pair", "temporary"]
+
+# Stands in the environment beside the URL of a database server that goes away with what it was started for.
+OURS = "DATABASE_IS_TEMPORARY"
 
 
 def pair(
@@ -73,7 +76,8 @@ def temporary(
     try:
         for server in servers:
             server.start()
-        yield state, urls(servers)
+        found = urls(servers)
+        yield state, {**found, OURS: "1"} if "DATABASE_URL" in found else found
     finally:
         stop(servers)
         lock.close()

@@ -12,12 +12,14 @@ from django.core.cache import cache
 from django.db import connection
 
 from tests import world
+from tests.migrated import django_db_modify_db_settings
 from tests.molam_id import place, trusted
 from tests.running_engine import Running, running
 from tests.verdict import pytest_sessionfinish, pytest_terminal_summary
 from tests.world import World
 
 __all__ = [
+    "django_db_modify_db_settings",
     "place",
     "pytest_sessionfinish",
     "pytest_terminal_summary",

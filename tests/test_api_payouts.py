@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
-from payouts import clock
+from payouts import clock, creation
 from payouts.models import Payout, PayoutHold
 from tests.api_client import (
     Api,
@@ -64,6 +64,23 @@ def post_example(world: World, body: bytes, key: str = "client-generated-unique-
 
 
 # --- Create -----------------------------------------------------------------------------------------
+
+
+def test_the_first_answer_says_what_was_created_however_quick_a_worker_is(
+    sandbox: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = creation.create_payouts
+
+    def taken_up_at_once(*args: Any, **kwargs: Any) -> list[creation.Result]:
+        results = written(*args, **kwargs)
+        sandbox.work_until(lambda: not Payout.objects.filter(status="pending").exists())
+        return results
+
+    monkeypatch.setattr(creation, "create_payouts", taken_up_at_once)
+    made = post_example(sandbox, example(sandbox))
+    assert (made.status, made.body["payout"]["status"]) == (201, "pending")
+    again = post_example(sandbox, example(sandbox))
+    assert (again.status, again.body["payout"]["status"] == "pending") == (200, False)
 
 
 def test_the_specifications_own_example_creates_a_payout(sandbox: World) -> None:

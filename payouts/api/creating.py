@@ -57,9 +57,17 @@ def _create(wishes: Sequence[PayoutRequest], actor: Actor) -> list[Made]:
     results = creation.create_payouts(wishes, actor=actor)
     ids = [result.payout_id for result in results if not isinstance(result, creation.Refused)]
     found = Payout.objects.in_bulk(ids)
-    return [
-        (r, None if isinstance(r, creation.Refused) else found.get(r.payout_id)) for r in results
-    ]
+    return [(result, _as_answered(result, found)) for result in results]
+
+
+def _as_answered(result: creation.Result, found: dict[UUID, Payout]) -> Payout | None:
+    """A new payout is shown with the status it was created in, however quick a worker was."""
+    if isinstance(result, creation.Refused):
+        return None
+    payout = found.get(result.payout_id)
+    if payout is not None and isinstance(result, creation.Created):
+        payout.status = result.status
+    return payout
 
 
 def _is_lost(result: creation.Result, payout: Payout | None) -> bool:
