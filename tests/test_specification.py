@@ -12,12 +12,14 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.specification import Row
+from tests.specification import Cut, Row
 from tests.specification.document import document
 from tests.specification.table import DOCUMENTS, rows
 
@@ -76,27 +78,44 @@ def test_the_document_is_the_table() -> None:
 # --- the proof --------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One copy for all rows of a test process, so that what is not cut is compiled once."""
+    return copy_sources(tmp_path_factory.mktemp("cut") / "sources")
+
+
 @pytest.mark.parametrize("row", drawn(), ids=lambda row: row.id)
-def test_a_drawn_row_fails_without_its_behaviour(row: Row, tmp_path: Path) -> None:
-    assert_fails_when_cut(row, tmp_path)
+def test_a_drawn_row_fails_without_its_behaviour(row: Row, sources: Path) -> None:
+    assert_fails_when_cut(row, sources)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("row", CUT, ids=lambda row: row.id)
-def test_each_row_fails_without_its_behaviour(row: Row, tmp_path: Path) -> None:
-    assert_fails_when_cut(row, tmp_path)
+def test_each_row_fails_without_its_behaviour(row: Row, sources: Path) -> None:
+    assert_fails_when_cut(row, sources)
 
 
-def assert_fails_when_cut(row: Row, place: Path) -> None:
+def assert_fails_when_cut(row: Row, sources: Path) -> None:
     """Run the row's test on sources without its behaviour: it must run, and fail."""
     assert row.cut is not None
-    sources = copy_sources(place / "sources")
-    file = sources / row.cut.path
-    file.write_text(file.read_text().replace(row.cut.old, row.cut.new))
-    done = run_test(row.test, sources)
+    with made(row.cut, sources):
+        done = run_test(row.test, sources)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, (
         f"{row.id}: {row.test} ended with {done.returncode} without {row.cut}\n{done.stdout[-3000:]}"
     )
+
+
+@contextmanager
+def made(cut: Cut, sources: Path) -> Iterator[None]:
+    """The cut, for as long as the block takes. The file is then as it was, its time too: bytecode goes by it."""
+    file = sources / cut.path
+    before, times = file.read_text(), file.stat()
+    file.write_text(before.replace(cut.old, cut.new))
+    try:
+        yield
+    finally:
+        file.write_text(before)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def copy_sources(place: Path) -> Path:
@@ -113,9 +132,10 @@ def run_test(node: str, sources: Path) -> subprocess.CompletedProcess[str]:
     own = {
         "DATABASE_URL": urlunsplit(url._replace(path=f"/cut_{os.getpid()}")),
         "PYTHONPATH": str(sources),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(sources / "bytecode")),
     }
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     command = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", node)
     return subprocess.run(
         command,
