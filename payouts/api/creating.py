@@ -57,17 +57,14 @@ def _create(wishes: Sequence[PayoutRequest], actor: Actor) -> list[Made]:
     results = creation.create_payouts(wishes, actor=actor)
     ids = [result.payout_id for result in results if not isinstance(result, creation.Refused)]
     found = Payout.objects.in_bulk(ids)
-    return [(result, _as_answered(result, found)) for result in results]
+    return [
+        (r, None if isinstance(r, creation.Refused) else found.get(r.payout_id)) for r in results
+    ]
 
 
-def _as_answered(result: creation.Result, found: dict[UUID, Payout]) -> Payout | None:
-    """A new payout is shown with the status it was created in, however quick a worker was."""
-    if isinstance(result, creation.Refused):
-        return None
-    payout = found.get(result.payout_id)
-    if payout is not None and isinstance(result, creation.Created):
-        payout.status = result.status
-    return payout
+def as_created(result: creation.Result, shown: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of a new payout says the status that it was created in, however quick a worker was."""
+    return {**shown, "status": result.status} if isinstance(result, creation.Created) else shown
 
 
 def _is_lost(result: creation.Result, payout: Payout | None) -> bool:

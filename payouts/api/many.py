@@ -156,4 +156,5 @@ def _shown(
         problem = problems.describe(result.error, request_id=request_id)
         return {"index": n, "status": result.error.status, "error": problem}
     status = 201 if isinstance(result, creation.Created) else 200
-    return {"index": n, "status": status, "payout": payouts[str(result.payout_id)]}
+    payout = creating.as_created(result, payouts[str(result.payout_id)])
+    return {"index": n, "status": status, "payout": payout}

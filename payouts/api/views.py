@@ -43,7 +43,7 @@ class PayoutsView(Door):
             raise result.error
         assert payout is not None  # noqa: S101  (what is not refused is there)
         (shown,) = serializers.present_payouts([payout], actor_of(request))
-        body = {"success": True, "payout": shown}
+        body = {"success": True, "payout": creating.as_created(result, shown)}
         response = fresh_or_replayed(body, fresh=isinstance(result, creation.Created))
         response["Location"] = f"/api/payouts/{payout.pk}"
         return response
