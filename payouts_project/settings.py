@@ -155,6 +155,7 @@ PAYOUT_HORIZON_DAYS = 366  # How far ahead `scheduledAt` may lie.
 # --- Requests ---------------------------------------------------------------------------------------------
 MAX_BODY_BYTES = 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+BODY_DEADLINE_S = env.number("BODY_DEADLINE_S", 10, minimum=0.1)  # To send a whole body in.
 LIST_LIMIT_MAX = 200
 
 INSTALLED_APPS = [

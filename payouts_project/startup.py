@@ -139,6 +139,7 @@ def programs(environment: Mapping[str, str]) -> list[Program]:
             "web",
             [
                 python, "-m", "gunicorn", "payouts_project.wsgi", "-k", "gthread",
+                "-c", "python:payouts_project.web_server",
                 "-w", "2", "--threads", "4", "--graceful-timeout", "3", "--no-control-socket",
                 "--preload",  # imports once instead of once per worker
                 "-b", f"127.0.0.1:{environment['PORT']}",

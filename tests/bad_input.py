@@ -6,7 +6,24 @@ The ids (B01...) are those of the project's list of bad inputs.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from typing import Any
 from uuid import uuid4
+
+
+def ids(table: Iterable[str]) -> list[str]:
+    """The list's ids that a table has rows for; `other` are rows that the list does not have."""
+    return list(dict.fromkeys(_id(name) for name in table))
+
+
+def rows(table: dict[str, Any], wanted: str) -> dict[str, Any]:
+    return {name: row for name, row in table.items() if _id(name) == wanted}
+
+
+def _id(name: str) -> str:
+    first = name.split(" ", 1)[0]
+    return first if first[:1] == "B" and first[1:].isdigit() else "other"
+
 
 A, J = (422, "amount_invalid"), (400, "malformed_json")
 DEEP = "[" * 1000 + "]" * 1000
@@ -29,6 +46,7 @@ AMOUNTS = {
     "B12 too large": ('"1000000000000000"', (422, "amount_out_of_range")),
     "B12 beyond bigint": ("9223372036854775808", (422, "amount_out_of_range")),
     "B12 above the rail": ('"1000000000"', (422, "rail_unsupported")),
+    "B10 as number": ("99999999999999.99", (422, "rail_unsupported")),
     "B11 exactly too large": ("9007199254740993.00", (422, "amount_out_of_range")),
     "B13 exponent": ("1e3", A),
     "B13 exponent text": ('"1e3"', A),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,9 @@ from django.conf import settings
 from django.db import connection
 
 from payouts.models import Payout
-from tests.api_client import payout_body
-from tests.world import World
+from tests.api_client import payout_body, snapshot
+from tests.bad_input import BODIES, rows
+from tests.world import IBAN, World
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,19 @@ class Wire:
                     line.sendall(piece)
                 if end:
                     line.shutdown(socket.SHUT_WR)
-            said = b""
-            with contextlib.suppress(ConnectionResetError):
-                while piece := line.recv(65_536):
-                    said += piece
-            return said
+            return _read(line)
 
     def status(self, *pieces: bytes, **options: Any) -> int:
         said = self.talk(*pieces, **options)
         return int(said.split(b" ", 2)[1]) if said.startswith(b"HTTP/1.1 ") else 0
+
+
+def _read(line: socket.socket) -> bytes:
+    said = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := line.recv(65_536):
+            said += piece
+    return said
 
 
 def _database_url() -> str:
@@ -70,9 +78,10 @@ def wire(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
         process = subprocess.Popen(
             [
                 sys.executable, "-m", "gunicorn", "payouts_project.wsgi", "-k", "gthread", "-w", "1", "--threads", "4",
-                "--no-control-socket", "-b", f"unix:{path}",
+                "-c", "python:payouts_project.web_server", "--no-control-socket", "-b", f"unix:{path}",
             ],
-            env={**os.environ, "DATABASE_URL": _database_url(), "DATABASE_ROLE": "web"}, stdout=log, stderr=log,
+            env={**os.environ, "DATABASE_URL": _database_url(), "DATABASE_ROLE": "web", "BODY_DEADLINE_S": "1"},
+            stdout=log, stderr=log,
         )  # fmt: skip
     server = Wire(path)
     deadline = time.monotonic() + 60
@@ -170,6 +179,74 @@ def test_a_role_taken_away_on_the_way_is_no_role(wire: Wire) -> None:
     assert problem(said) == (401, "unauthenticated")
 
 
+# --- What does it say? ------------------------------------------------------------------------------
+
+PERSON = json.dumps(
+    {
+        "name": "A",
+        "beneficiaryType": "user",
+        "country": "DE",
+        "account": {"type": "iban", "currency": "EUR", "iban": IBAN},
+    }
+).encode()
+# Bytes of a body, and header lines beside it, that a program in between would not let through as they are.
+REFUSED_BYTES = {
+    "B33": [(name, body, ()) for name, (body, _) in rows(BODIES, "B33").items()],
+    "B37": [
+        ("bomb", gzip.compress(b" " * 10_000_000), ("Content-Encoding: gzip",)),
+        ("deflate", PERSON, ("Content-Encoding: deflate",)),
+        ("as a transfer", PERSON, ("Transfer-Encoding: gzip",)),
+    ],
+    "B43": [
+        (name, PERSON, (f"Idempotency-Key: {key}",))
+        for name, key in {"nothing": "", "spaces": "   ", "256": "k" * 256, "Latin 1": "cl\u00e9", "UTF-8": "\xc3\xa9",
+                          "tab": "a\tb", "delete": "a\x7f", "control": "a\x01b"}.items()
+    ],
+    "B44": [("open", PERSON, ('Idempotency-Key: "abc',)), ("close", PERSON, ('Idempotency-Key: abc"',))],
+    "B45": [
+        ("two", PERSON, ("Idempotency-Key: a", "Idempotency-Key: b")),
+        ("one, twice", PERSON, ("Idempotency-Key: a", "idempotency-key: a")),
+        ("one of them empty", PERSON, ("Idempotency-Key: a", "Idempotency-Key:")),
+    ],
+}  # fmt: skip
+ANSWERS = {
+    "B33": {(400, "malformed_json")},
+    # "": the server's own word on a head that it takes for none.
+    "B37": {(415, "unsupported_media_type"), (400, "")},
+    "B43": {(400, "idempotency_key_invalid"), (400, "")},
+    "B44": {(400, "idempotency_key_invalid")},
+    "B45": {(400, "idempotency_key_invalid")},
+}
+
+
+@pytest.mark.parametrize("row", REFUSED_BYTES)
+def test_bytes_that_are_no_request_change_nothing(db: None, wire: Wire, row: str) -> None:
+    before = snapshot()
+    for name, body, lines in REFUSED_BYTES[row]:
+        for path in ("/api/payouts", "/api/beneficiaries"):
+            length = {} if "Transfer" in "".join(lines) else {"Content-Length": str(len(body))}
+            if not any("Key" in line for line in lines):
+                length["Idempotency-Key"] = "k"
+            said = wire.talk(request("POST", path, b"", *lines, **JSON, **length) + body)
+            mine = b"application/problem+json" in said
+            status = int(said.split(b" ", 2)[1])
+            answer = problem(said) if mine else (status, "")
+            assert answer in ANSWERS[row], (name, path, said)
+    assert snapshot() == before
+
+
+def test_a_key_in_quotes_is_the_same_key_on_the_wire(real_sandbox: World, wire: Wire) -> None:
+    """B44."""
+    identity = IDENTITY | {"X-Tenant-Id": str(real_sandbox.tenant_id)}
+    body = json.dumps(payout_body(real_sandbox)).encode()
+    for key, status in (("abc", 201), ('"abc"', 200), (" abc ", 200)):
+        order = request(
+            "POST", "/api/payouts", body, f"Idempotency-Key: {key}", identity=identity, **JSON
+        )
+        assert wire.status(order) == status
+    assert Payout.objects.count() == 1
+
+
 # --- Where does the body end? -----------------------------------------------------------------------
 
 
@@ -199,7 +276,7 @@ def test_a_broken_chunk_is_refused(wire: Wire) -> None:
         assert wire.status(request(*POST, body, **coded), end=True) == 400
 
 
-@pytest.mark.parametrize("size", [1024 * 1024 + 1, 3_000_000, 12_000_000])
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 3_000_000, 12_000_000, 100_000_000])
 def test_the_answer_to_a_body_that_is_too_large_arrives(wire: Wire, size: int) -> None:
     """B31: also for a client that sends all of it before it listens."""
     said = wire.talk(request(*POST, b" " * size, **JSON))
@@ -210,6 +287,28 @@ def test_a_body_shorter_than_announced_is_not_guessed(wire: Wire) -> None:
     """B32."""
     said = wire.talk(request(*POST, b'{"colour": 1}', Content_Length="14", **JSON), end=True)
     assert problem(said) == (400, "bad_request")
+
+
+def test_a_body_that_drips_is_not_waited_for(wire: Wire) -> None:
+    """B32: a byte every while, from more clients than there are threads; the next one is served."""
+    head = request(*POST, b"", Content_Length="1000", **JSON)
+
+    def drip(_: int) -> tuple[int, str]:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(10)
+            line.connect(wire.path)
+            line.sendall(head)
+            for _second in range(30):
+                with contextlib.suppress(BrokenPipeError):
+                    line.sendall(b" ")
+                if select.select([line], [], [], 0.2)[0]:
+                    break
+            return problem(_read(line))
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = pool.map(drip, range(6))
+        assert wire.status(request("GET", "/api/payouts"), wait=8) == 200
+        assert set(answers) == {(400, "bad_request")}
 
 
 def test_a_body_longer_than_announced_is_cut_off(wire: Wire) -> None:

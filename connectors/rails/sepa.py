@@ -50,7 +50,7 @@ from connectors.formats.latin import sepa_text
 from connectors.rails.bank_api import BankApi
 from connectors.rails.checks import check_account, option, sort_out
 from connectors.rails.iso_reports import answer_to_outcome, read_report
-from connectors.schemes.limits import current_limits
+from connectors.schemes.limits import SEPA_COUNTRIES, current_limits
 from connectors.schemes.reasons import ISO_SCT, ISO_SCT_INST, ReasonTable
 
 _ORDERS = "/payment-orders"
@@ -61,6 +61,7 @@ _CAPABILITIES = Capabilities(
     rail="sepa",
     account_types=frozenset({"iban"}),
     currencies=frozenset({"EUR"}),
+    countries=SEPA_COUNTRIES,
     min_amount=_LIMITS.min_amount,
     max_amount=_LIMITS.max_amount,
     style=TransmissionStyle.MESSAGE,
@@ -108,7 +109,7 @@ class SepaConnector:
         """Check the IBAN, its BIC, the name and that the country belongs to the SEPA zone."""
         errors = check_account(account, self._can)
         iban = parse_iban(account.details.get("iban", "")) if not errors else None
-        if iban is not None and not iban.in_sepa_zone:
+        if iban is not None and iban.country_code not in SEPA_COUNTRIES:
             detail = "this country is not in the SEPA zone"
             errors.append(FieldError(field="iban", code="country_unsupported", detail=detail))
         return errors

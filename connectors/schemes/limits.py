@@ -11,6 +11,16 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+# Where an account's IBAN may be from (EPC409-09, with Albania, Moldova, Montenegro, North Macedonia and
+# Serbia, which joined in 2024 and 2025). French and British islands write IBANs of FR and GB.
+SEPA_COUNTRIES = frozenset(
+    [
+        "AD", "AL", "AT", "BE", "BG", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR",
+        "GB", "GI", "GR", "HR", "HU", "IE", "IS", "IT", "LI", "LT", "LU", "LV", "MC", "MD",
+        "ME", "MK", "MT", "NL", "NO", "PL", "PT", "RO", "RS", "SE", "SI", "SK", "SM", "VA",
+    ]
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailLimits:

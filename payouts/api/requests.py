@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from uuid_utils.compat import uuid7
 
 from payouts import idempotency
-from payouts.api import problems
+from payouts.api import patience, problems
 from payouts.errors import PayoutError
 
 DEPTH_MAX = 32
@@ -119,10 +119,12 @@ class StrictJSONParser(BaseParser):
 
 def read_body(stream: IO[Any], parser_context: Mapping[str, Any] | None) -> bytes:
     """The whole body, at most MAX_BODY_BYTES. Raises PayoutError."""
-    body: bytes = stream.read(settings.MAX_BODY_BYTES + 1)
+    meta = (parser_context or {})["request"].META
+    with patience.limited(meta):
+        body: bytes = stream.read(settings.MAX_BODY_BYTES + 1)
     if len(body) > settings.MAX_BODY_BYTES:
         raise PayoutError("payload_too_large")
-    announced = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
+    announced = meta.get("CONTENT_LENGTH") or "0"
     if len(body) < int(announced):
         raise PayoutError("bad_request", "The body is shorter than its Content-Length")
     return body
@@ -182,7 +184,8 @@ def _gather_chunks(request: HttpRequest) -> None:
     if not request.META.get("wsgi.input_terminated"):
         raise PayoutError("bad_request", "Send a Content-Length instead of chunks")
     try:
-        body = request.META["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+        with patience.limited(request.META):
+            body = request.META["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
     except Exception as error:  # noqa: BLE001  (each server has its own errors for chunks that are none)
         raise PayoutError("bad_request", "The chunks of the body cannot be read") from error
     if len(body) > settings.MAX_BODY_BYTES:
@@ -194,8 +197,9 @@ def _gather_chunks(request: HttpRequest) -> None:
 def _drain(request: HttpRequest) -> None:
     """Read a body that is refused, within reason: a client that is still sending would miss the answer."""
     left = DRAIN_BYTES_MAX
-    while left > 0 and (piece := request.read(65_536)):
-        left -= len(piece)
+    with patience.limited(request.META):
+        while left > 0 and (piece := request.read(65_536)):
+            left -= len(piece)
 
 
 def request_id_of(request: HttpRequest | Request) -> str:
