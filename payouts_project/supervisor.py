@@ -13,6 +13,7 @@ from payouts_project import checks, embedded, sandbox, startup
 from payouts_project.engine import Engine, Failed, held, run_attached
 from payouts_project.greeting import greeting
 from payouts_project.interrupts import Stopped
+from payouts_project.processes import Program
 from payouts_project.progress import Progress
 
 
@@ -89,6 +90,12 @@ def manage(arguments: list[str]) -> int:
         return run_attached(startup.manage(environment, *arguments))
 
 
+def chaos(arguments: list[str]) -> int:
+    """A whole engine of its own, its servers and networks failing under load: see tests/chaos."""
+    given = {name: value for name, value in os.environ.items() if name != "SETUP_SECONDS"}
+    return run_attached(Program("chaos", [sys.executable, "-m", "tests.chaos", *arguments], given))
+
+
 def bench(arguments: list[str]) -> int:
     """A benchmark on servers of its own that keep every promise a real one keeps (fsync is on)."""
     if not arguments or arguments[0].startswith("-"):
@@ -103,7 +110,8 @@ def bench(arguments: list[str]) -> int:
 
 def _usage(problem: str) -> int:
     print(
-        f"{problem}\nusage: ./dev up [--once] | test | prove | bench … | manage …", file=sys.stderr
+        f"{problem}\nusage: ./dev up [--once] | test | prove | chaos … | bench … | manage …",
+        file=sys.stderr,
     )
     return 2
 
@@ -112,6 +120,7 @@ COMMANDS = {
     "up": up,
     "test": checks.test,
     "prove": checks.prove,
+    "chaos": chaos,
     "bench": bench,
     "manage": manage,
 }

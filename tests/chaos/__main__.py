@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --seed N --seconds S`: 0 when nothing is wrong, 1 when something is, 2 when it could not run."""
+"""`python -m tests.chaos --seed N --seconds S`: 0 nothing is wrong, 1 something is, 2 it could not run."""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ MORE: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
 def settle_in(engine: Running, dsn: str) -> list[Account]:
     """Every account that the load pays, for both merchants."""
     return [
-        account for tenant in TENANTS for account in (*_of_demo(dsn, tenant), *_more(engine, tenant))
+        account
+        for tenant in TENANTS
+        for account in (*_of_demo(dsn, tenant), *_more(engine, tenant))
     ]
 
 

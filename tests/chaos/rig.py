@@ -31,6 +31,8 @@ TIMINGS = {
     "INQUIRY_HORIZON_S": "25",
     "WORKER_POLL_INTERVAL_MS": "1000",
     "WORKER_CONCURRENCY": "4",
+    "WORKER_BATCH_SIZE": "3",  # More messages to break.
+    "FILE_WINDOW_SECONDS": "1",
 }
 
 

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -19,8 +18,8 @@ from tests.chaos.director import Director
 from tests.chaos.journal import ClientsLog, Trace
 from tests.chaos.load import Client, Town
 from tests.chaos.people import settle_in
-from tests.chaos.plan import chosen, draw
 from tests.chaos.plan import LAST as NO_DEDUP
+from tests.chaos.plan import chosen, draw
 from tests.chaos.rig import Rig, started
 from tests.chaos.simulator import Simulator
 
@@ -76,15 +75,15 @@ class Watch(threading.Thread):
                 self._check()
             except psycopg.OperationalError:
                 continue  # The database is being restarted.
-            except Exception as error:  # A checker that breaks must not pass for one that finds nothing.
+            except (
+                Exception
+            ) as error:  # A checker that breaks must not pass for one that finds nothing.
                 self.failure = error
                 return
 
     def _check(self) -> None:
         records = self.simulator.records()
-        for one in checking.check(
-            records=records, log=self.log, dsn=self.rig.dsn, drained=False
-        ):
+        for one in checking.check(records=records, log=self.log, dsn=self.rig.dsn, drained=False):
             self.found.setdefault((one.invariant, one.subject), one)
         self.checks += 1
 
@@ -135,7 +134,9 @@ def _tick(options: Options, watch: Watch, rig: Rig, town: Town) -> Callable[[], 
         if time.monotonic() - last > 5:
             last = time.monotonic()
             passed = last - began
-            options.say(f"{passed:3.0f} s: {len(town.made)} payouts, {watch.checks} checks, {len(watch.found)} violations")
+            options.say(
+                f"{passed:3.0f} s: {len(town.made)} payouts, {watch.checks} checks, {len(watch.found)} violations"
+            )
         return watch.failure is not None or (options.stop_at_first and bool(watch.found))
 
     return tick
@@ -151,7 +152,9 @@ def _settle(
     began = time.monotonic()
     drained = drain.drain(rig, simulator, town, clients, limit_s=DRAIN_LIMIT_S)
     report.drain_s = time.monotonic() - began
-    options.say(f"drained in {report.drain_s:.1f} s" if drained else f"not drained in {DRAIN_LIMIT_S:.0f} s")
+    options.say(
+        f"drained in {report.drain_s:.1f} s" if drained else f"not drained in {DRAIN_LIMIT_S:.0f} s"
+    )
     if drained and NO_DEDUP in chosen(options.only):
         quiet.forget_a_refusal(rig, simulator, town, clients[0])
     watch.end()
@@ -161,7 +164,9 @@ def _settle(
     report.violations = list(found.values())
     if not drained:
         open_ = drain.open_payouts(rig.dsn)
-        report.violations.append(Violation("drain", "payouts", f"still open after {DRAIN_LIMIT_S:.0f} s: {open_}"))
+        report.violations.append(
+            Violation("drain", "payouts", f"still open after {DRAIN_LIMIT_S:.0f} s: {open_}")
+        )
 
 
 def _count(report: Report, rig: Rig, simulator: Simulator, director: Director, log: Path) -> None:
@@ -172,7 +177,9 @@ def _count(report: Report, rig: Rig, simulator: Simulator, director: Director, l
         report.faults |= {f"{name}.{fault}": count for fault, count in proxy.done.items()}
     booked = [r for r in simulator.records() if r["state"] == "booked"]
     with psycopg.connect(rig.dsn) as connection:
-        report.statuses = dict(connection.execute("SELECT status, count(*) FROM payouts GROUP BY 1"))
+        report.statuses = dict(
+            connection.execute("SELECT status, count(*) FROM payouts GROUP BY 1")
+        )
         report.dead = dict(connection.execute(
             "SELECT last_error_code, count(*) FROM payouts WHERE status = 'dlq' GROUP BY 1"
         ))  # fmt: skip

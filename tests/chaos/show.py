@@ -13,7 +13,11 @@ from tests.chaos.run import Report
 def missing(report: Report, wanted: dict[str, int]) -> list[str]:
     """Activity that was asked for and not reached."""
     seen = {**report.activity, "hits": len(report.hits)}
-    return [f"{name}: {seen.get(name, 0)} of {least}" for name, least in wanted.items() if seen.get(name, 0) < least]
+    return [
+        f"{name}: {seen.get(name, 0)} of {least}"
+        for name, least in wanted.items()
+        if seen.get(name, 0) < least
+    ]
 
 
 def to_json(report: Report, short: list[str]) -> dict[str, Any]:
@@ -27,7 +31,9 @@ def to_json(report: Report, short: list[str]) -> dict[str, Any]:
 
 
 def show(report: Report, short: list[str], console: Console) -> None:
-    table = Table(title=f"seed {report.seed}, {report.seconds:g} s", title_justify="left", show_header=False)
+    table = Table(
+        title=f"seed {report.seed}, {report.seconds:g} s", title_justify="left", show_header=False
+    )
     for name, counts in (
         ("activity", report.activity), ("struck", report.faults), ("hit at the bank", report.hits),
         ("answers", report.answers), ("payouts", report.statuses), ("in the dlq", report.dead),
