@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from payouts import funds
+from payouts import funds, seals
 
 OPEN = "('requires_approval', 'scheduled', 'pending', 'processing', 'in_doubt', 'sent', 'failed', 'dlq')"
 LIVE = "('intent', 'unknown', 'accepted', 'settled')"
@@ -92,6 +92,14 @@ INVARIANTS: dict[str, tuple[str, str]] = {
         LEFT JOIN LATERAL (SELECT to_status FROM payout_audit_log l WHERE l.payout_id = p.id
           AND l.to_status <> '' ORDER BY sequence DESC LIMIT 1) s ON true
         WHERE l.n <> p.audit_sequence OR s.to_status IS DISTINCT FROM p.status""",
+    ),
+    "audit_chain_unbroken": (
+        "no audit row was changed, removed or inserted since it was sealed (the last seals; verify_audit: all)",
+        seals.BROKEN_CHAIN,
+    ),
+    "audit_is_sealed": (
+        "no audit row waits for its seal longer than five minutes",
+        seals.UNSEALED,
     ),
     "batches_add_up": (
         "a batch counts its payouts, all in its own currency",

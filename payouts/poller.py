@@ -2,7 +2,8 @@
 
 Every WORKER_POLL_INTERVAL_MS it looks for due payouts, lost leases and open questions; every REPORT_POLL_S
 for what banks report, every HEALTH_CHECK_S for how they are, every five seconds for instant payouts that
-are late. In the sandbox it also lets business time follow the bank simulator's clock.
+are late; every second it seals audit rows. In the sandbox it also lets business time follow the bank
+simulator's clock.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from payouts import (
     measures,
     metrics,
     reconciliation,
+    seals,
     statistics,
 )
 
 log = logging.getLogger(__name__)
 TICK_S = 0.2
 INSTANT_PROMISES_S = 5.0
+SEALS_S = 1.0
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ def duties() -> list[Duty]:
         Duty("match", max(settings.REPORT_POLL_S, 1.0), reconciliation.match),
         Duty("health", settings.HEALTH_CHECK_S, _health),
         Duty("measures", 5.0, _measure),
+        Duty("seals", SEALS_S, seals.Sealer().turn),
         Duty("statistics", settings.STATISTICS_S, statistics.count_evidence),
     ]
     if settings.WORKER_ENABLE_SLA_MONITORING:

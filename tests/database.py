@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from payouts import banks, dispatch, evidence
+from payouts import banks, dispatch, evidence, seals
 from payouts.audit import engine
 from payouts.evidence import Statement as Said
 from tests.world import Bank, World, build
@@ -20,7 +20,7 @@ Params = Mapping[str, Any]
 Rows = dict[str, Any]
 RULED = (
     "payouts", "payout_holds", "payout_retry_log", "payout_audit_log", "bank_evidence", "bank_transmissions",
-    "routing_decisions", "ledger_accounts", "ledger_transfers", "ledger_entries", "ledger_balances",
+    "routing_decisions", "audit_seals", "ledger_accounts", "ledger_transfers", "ledger_entries", "ledger_balances",
 )  # fmt: skip
 UNIQUE, CHECK, FOREIGN_KEY, RESTRICT = "23505", "23514", "23503", "23001"  # SQLSTATE
 
@@ -228,3 +228,4 @@ def _add_the_rest(found: Rows) -> None:
         found,
     )
     run("UPDATE bank_transmissions SET reference = 'ours' WHERE id = %(transmission)s", found)
+    seals.seal()

@@ -58,11 +58,13 @@ OWNERS = [
     # The trigger that says who changed a status by hand is in the migration.
     Owner("payout_audit_log", "insert",
           _only("payouts/audit.py", "payouts/migrations/0003_rules.py", "payouts/migrations/0008_watching.py")),
+    Owner("audit_seals", "insert", _only("payouts/seals.py")),
     Owner("ledger_.*", "insert", _only("ledger/book.py")),
     Owner("ledger_balances", "update", _only("ledger/book.py")),
     # What is never changed, and what is never deleted.
-    Owner("bank_evidence|routing_decisions|payout_audit_log|ledger_(?!balances).*", "update"),
-    Owner("payouts|payout_(?!sla_rules).*|bank_.*|ledger_.*|routing_decisions|idempotency_keys", "delete"),
+    Owner("bank_evidence|routing_decisions|payout_audit_log|audit_seals|ledger_(?!balances).*", "update"),
+    Owner("payouts|payout_(?!sla_rules).*|bank_.*|ledger_.*|routing_decisions|idempotency_keys|audit_seals",
+          "delete"),
 ]  # fmt: skip
 # Statuses that are planned in memory, or of something that is no row of ours.
 PLANNED = {

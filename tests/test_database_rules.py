@@ -65,8 +65,9 @@ EQUAL = ("payout_holds.equal_payouts",)
 
 def _forbidden(table: str, trigger: str, *verbs: str, also: tuple[str, ...] = ()) -> list[Case]:
     """The verbs that a table refuses whatever the rows."""
+    key = "number" if table == "audit_seals" else "id"
     statements = {
-        "UPDATE": f"UPDATE {table} SET id = id",
+        "UPDATE": f"UPDATE {table} SET {key} = {key}",
         "DELETE": f"DELETE FROM {table} WHERE false",
         "TRUNCATE": f"TRUNCATE {table} CASCADE",
     }
@@ -172,6 +173,9 @@ CASES = [
     # Records, banks, runs, keys.
     Case("payout_audit_log_sequence", UNIQUE, Copy("payout_audit_log", "audit")),
     Case("payout_audit_log_has_actor", CHECK, Copy("payout_audit_log", "audit", {"actor": "''", "sequence": "9"})),
+    *(Case("audit_seals.follows", CHECK, "INSERT INTO audit_seals (number, upto, members, previous, hash)"
+           f" SELECT number + {n}, upto + {n}, '', {previous}, '' FROM audit_seals")
+      for n, previous in ((2, "hash"), (1, "sha256('x')"))),
     Case("payout_alerts_open_once", UNIQUE, "INSERT INTO payout_alerts (id, alert_type, severity, message,"
          f" dedupe_key, resolved, resolved_by, resolution) VALUES {ALERT}, {ALERT}"),
     Case("bank_evidence_once", UNIQUE, Copy("bank_evidence", "evidence")),
@@ -204,6 +208,7 @@ CASES = [
          " VALUES (%(tenant)s, 'r', 'k', ''), (%(tenant)s, 'r', 'k', '')"),
     # What is only ever added to, and what is never deleted.
     *_forbidden("payout_audit_log", APPEND, *EVERY),
+    *_forbidden("audit_seals", APPEND, *EVERY),
     *_forbidden("bank_evidence", APPEND, *EVERY),
     *_forbidden("routing_decisions", APPEND, *EVERY),
     *_forbidden("ledger_entries", APPEND, *EVERY),

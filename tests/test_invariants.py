@@ -31,6 +31,8 @@ BREAKING = {
     "approved_by_another": "ALTER TABLE payouts DROP CONSTRAINT payouts_approved_by_another;"
     " UPDATE payouts SET approved_by = created_by",
     "every_change_has_an_author": "DELETE FROM payout_audit_log WHERE sequence = 2",
+    "audit_chain_unbroken": "INSERT INTO audit_seals (number, upto, members, previous, hash) VALUES (2, 1, '', '', '')",
+    "audit_is_sealed": "UPDATE payout_audit_log SET created_at = now() - interval '6 minutes'",
     "batches_add_up": "INSERT INTO payout_batches (id, batch_name, batch_type, currency, schedule_cron, time_zone,"
     " scheduled_at, status, total_payouts, total_amount) VALUES (gen_random_uuid(), 'x', 'x', 'EUR', '', 'UTC',"
     " now(), 'open', 1, 1)",

@@ -129,7 +129,7 @@ def test_every_index_serves_a_named_query_or_guards_a_rule() -> None:
         f" WHERE c.relnamespace = 'public'::regnamespace AND {OURS.format('i.indrelid::regclass::text')}"
     )
     assert {name for name, unique in indexes if not unique} == set(SERVES)
-    assert (len(indexes), len(SERVES)) == (92, 38)
+    assert (len(indexes), len(SERVES)) == (93, 38)
 
 
 # --- views, functions, triggers -------------------------------------------------------------------------
@@ -173,6 +173,8 @@ def test_every_trigger_is_there_and_enabled() -> None:
         " ORDER BY 1, 2"
     )
     assert found == [
+        ("audit_seals", "append_only"),
+        ("audit_seals", "follows"),
         ("bank_evidence", "append_only"),
         ("bank_transmissions", "never_deleted"),
         ("ledger_accounts", "append_only"),

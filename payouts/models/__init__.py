@@ -13,6 +13,7 @@ from payouts.models.bank import (
 )
 from payouts.models.batch import BatchSchedule, BatchStatus, PayoutBatch, PayoutBatchItem
 from payouts.models.journal import (
+    AuditSeal,
     IdempotencyKey,
     PayoutAlert,
     PayoutAuditLog,
@@ -27,6 +28,7 @@ from payouts.models.tally import MetricCursor, MetricTotal
 
 __all__ = [
     "AttemptState",
+    "AuditSeal",
     "BankConnector",
     "BankConnectorState",
     "BankDocument",

@@ -43,6 +43,23 @@ class PayoutAuditLog(models.Model):
         return f"{self.action} by {self.actor}"
 
 
+class AuditSeal(models.Model):
+    """One link of the chain over the audit rows (`payouts.seals` says what is in it). Append-only."""
+
+    number = models.BigIntegerField(primary_key=True)  # 1, 2, 3, … without a gap.
+    upto = models.BigIntegerField()  # Every audit row after the last seal's, up to this one.
+    members = models.BinaryField()  # Of each such row its id and its hash.
+    previous = models.BinaryField()
+    hash = models.BinaryField()
+    sealed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "audit_seals"
+
+    def __str__(self) -> str:
+        return f"seal {self.number}, up to audit row {self.upto}"
+
+
 class PayoutAlert(models.Model):
     """Something a person should look at; open once per subject, resolved by a person or by itself."""
 
