@@ -9,6 +9,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tests.chaos.journal import Trace
@@ -35,7 +37,9 @@ class Director:
         started, waiting = time.monotonic(), list(plan)
         while (now := time.monotonic() - started) < seconds and not tick():
             while waiting and waiting[0].at <= now:
-                self._strike(waiting.pop(0))
+                missed = self._strike(waiting.pop(0))
+                if missed is not None:
+                    waiting = sorted([*waiting, missed], key=lambda strike: strike.at)
             self._undo(time.monotonic())
             time.sleep(0.05)
 
@@ -62,7 +66,8 @@ class Director:
     def _after(self, seconds: float, undo: Callable[[], None]) -> None:
         self._later.append((time.monotonic() + seconds, undo))
 
-    def _strike(self, strike: Strike) -> None:
+    def _strike(self, strike: Strike) -> Strike | None:
+        """Carry it out. What needs a simulator that is not there now is tried again a second later."""
         kind, _, what = strike.fault.partition(".")
         acts: dict[str, Callable[..., bool]] = {
             "kill": self._kill,
@@ -70,13 +75,15 @@ class Director:
             "postgres": self._restart_database,
             "valkey": self._valkey,
             "clock": self._clock,
-            "database": lambda what, **more: self._proxy(self.rig.database, what, **more),
-            "bank": lambda what, **more: self._proxy(self.rig.bank, what, **more),
+            "database": partial(self._proxy, self.rig.database),
+            "bank": partial(self._proxy, self.rig.bank),
             "simulator": self._simulator,
         }
         struck = acts[kind](what, **strike.more)
         self.done[strike.fault] += struck
         self.trace.note(strike.fault, what, struck=struck, **strike.more)
+        again = not struck and (kind == "simulator" or strike.fault == "clock.scheme")
+        return replace(strike, at=strike.at + 1.0) if again else None
 
     # --- processes --------------------------------------------------------------------------------------
 
@@ -87,13 +94,18 @@ class Director:
         else:
             pid = self.rig.pid(name)
         if name == "bank_simulator":
-            self.simulator.note_hits()  # What it has counted dies with it.
+            self._keep_faults()
         if pid is None:
             return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
             return True
         return False
+
+    def _keep_faults(self) -> None:
+        """What a simulator has counted dies with it, and so do its faults: the next one is given them again."""
+        lost = self.simulator.note_hits()
+        self._after(2.5, lambda: [self.simulator.set_again(fault) for fault in lost] and None)
 
     def _stop(self, name: str, *, seconds: float) -> bool:
         """The whole group, as a machine that is suspended; a second later the worker's lease may be over."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from tests.chaos.journal import Trace
 from tests.chaos.load import FINANCE, Asked, Client, Town, send
 from tests.chaos.rig import Rig
 from tests.chaos.simulator import DAY_S, Simulator
@@ -29,7 +30,13 @@ def open_payouts(dsn: str) -> dict[str, int]:
 
 
 def drain(
-    rig: Rig, simulator: Simulator, town: Town, clients: list[Client], *, limit_s: float
+    rig: Rig,
+    simulator: Simulator,
+    town: Town,
+    clients: list[Client],
+    *,
+    trace: Trace,
+    limit_s: float,
 ) -> bool:
     """Whether everything has come to an end within the limit."""
     deadline = time.monotonic() + limit_s
@@ -39,7 +46,9 @@ def drain(
         operator.help()
         simulator.advance(DAYS_S)
         time.sleep(STEP_S)
-        if any(client.is_alive() for client in clients) or open_payouts(rig.dsn):
+        talking, unfinished = sum(client.is_alive() for client in clients), open_payouts(rig.dsn)
+        trace.note("drain", "step", talking=talking, open=unfinished)
+        if talking or unfinished:
             quiet = 0
             continue
         quiet += 1

@@ -41,6 +41,9 @@ NOT_TODAY = {
 }  # fmt: skip
 
 
+OFTEN = (6, 2, 2, 1, 2, 2)  # As those rails are used.
+
+
 class UnknownFault(Exception):
     """Somebody asks for a fault that does not exist."""
 
@@ -104,6 +107,6 @@ def _of_simulator(fault: str, rng: random.Random) -> dict[str, Any]:
     if fault == "wrong_amount":
         details["count"] = 1
     if fault == "reject":
-        details["rail"] = rng.choice(list(NOT_TODAY))
+        details["rail"] = rng.choices(list(NOT_TODAY), weights=list(OFTEN))[0]
         details["code"] = NOT_TODAY[details["rail"]]
     return details

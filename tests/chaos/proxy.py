@@ -104,6 +104,7 @@ class Proxy:
 
     def slow(self, seconds: float, *, during: float) -> None:
         """Hold back every piece that passes."""
+        self.done["delay"] += 1
         self._slow_s, self._slow_until = seconds, time.monotonic() + during
 
     def reset_all(self) -> None:
@@ -146,7 +147,6 @@ class Proxy:
 
     async def _pause(self) -> None:
         if time.monotonic() < self._slow_until:
-            self.done["delay"] += 1
             await asyncio.sleep(self._slow_s)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -150,7 +150,9 @@ def _settle(
     town.stop.set()
     director.heal()
     began = time.monotonic()
-    drained = drain.drain(rig, simulator, town, clients, limit_s=DRAIN_LIMIT_S)
+    drained = drain.drain(
+        rig, simulator, town, clients, trace=director.trace, limit_s=DRAIN_LIMIT_S
+    )
     report.drain_s = time.monotonic() - began
     options.say(
         f"drained in {report.drain_s:.1f} s" if drained else f"not drained in {DRAIN_LIMIT_S:.0f} s"

@@ -54,9 +54,16 @@ class Simulator:
         """All faults off; what they had done is kept."""
         self._count(self.ask("DELETE", "/_sim/faults"))
 
-    def note_hits(self) -> None:
-        """Its counters live as long as it does: look often."""
-        self._count(self.ask("GET", "/_sim/faults"))
+    def note_hits(self) -> list[dict[str, Any]]:
+        """Its counters live as long as it does: look often. Returns the faults that may still be hit."""
+        listed = self.ask("GET", "/_sim/faults")
+        self._count(listed)
+        return [fault for fault in listed or () if fault["active"]]
+
+    def set_again(self, fault: dict[str, Any]) -> bool:
+        """A fault as it was listed, with what is left of it."""
+        more = {name: fault[name] for name in ("rail", "seconds", "code") if fault[name]}
+        return self.fault(fault["fault"], count=fault["count"] - fault["hits"], **more)
 
     def _count(self, listed: Any) -> None:
         with self._lock:
