@@ -1,7 +1,8 @@
 """A ring says "look now"; it carries nothing. A ring that is lost costs one poll.
 
 `ring` is called by verbs, inside or outside a transaction: whoever listens hears it after the commit.
-It never raises and never makes a request wait for a broker that is away.
+It never raises and never makes a request wait for a broker that is away. A broker that takes rings does not
+mean that anybody works on them: a listener leaves word, so that the poller can tell.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
+from django.core.cache import cache
 from django.db import connection, transaction
 
 log = logging.getLogger(__name__)
@@ -60,3 +63,20 @@ def ring_now(queue: str, *, delay_s: float = 0.0) -> bool:
         log.warning("the doorbell %s was not heard: %s", queue, type(error).__name__)
         return False
     return True
+
+
+def note_heard(queue: str) -> None:
+    """Leave word that a ring was heard. Whoever cannot leave it passes for nobody, which costs nothing."""
+    try:
+        cache.set(f"heard:{queue}", str(uuid4()), timeout=None)
+    except Exception as error:  # noqa: BLE001  (no task fails for that)
+        log.debug("no word could be left: %s", type(error).__name__)
+
+
+def last_heard(queue: str) -> str | None:
+    """Another word each time that a ring was heard; None when nobody has left any."""
+    try:
+        word: str | None = cache.get(f"heard:{queue}")
+    except Exception:  # noqa: BLE001  (as if nobody had heard)
+        return None
+    return word

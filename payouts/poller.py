@@ -1,4 +1,4 @@
-"""The poller finds what no doorbell announced, and does the work itself while the broker is away.
+"""The poller finds what no doorbell announced, and does the work itself while the broker is away or nobody hears.
 
 Every WORKER_POLL_INTERVAL_MS it looks for due payouts, lost leases and open questions; every REPORT_POLL_S
 for what banks report, every HEALTH_CHECK_S for how they are, every five seconds for instant payouts that
@@ -34,6 +34,7 @@ from payouts import (
 
 log = logging.getLogger(__name__)
 TICK_S = 0.2
+UNHEARD_S = 5.0
 INSTANT_PROMISES_S = 5.0
 SEALS_S = 1.0
 
@@ -117,9 +118,26 @@ def _health() -> None:
 
 
 def _ring_or(queue: str, act: Callable[[], object]) -> None:
-    """Ring; when nobody can hear it, do it here."""
-    if not doorbell.ring_now(queue):
+    """Ring; when nobody can hear it, or for a while nobody has, do it here."""
+    if not doorbell.ring_now(queue) or _is_unheard(queue):
         act()
+
+
+# queue -> the last word of a listener, and since when it has been the last.
+_words: dict[str, tuple[str | None, float]] = {}
+
+
+def _is_unheard(queue: str) -> bool:
+    """Whether rings are taken by the broker and by nobody after it.
+
+    A worker that starts, hangs or is suspended; one whose clock is ahead, which takes each ring for stale.
+    """
+    word, now = doorbell.last_heard(queue), time.monotonic()
+    known, since = _words.get(queue, (None, now))
+    if queue not in _words or word != known:
+        _words[queue] = (word, now)
+        return False
+    return now - since >= UNHEARD_S
 
 
 def _measure() -> None:

@@ -74,21 +74,25 @@ def note_failure(sender: Any = None, **_: Any) -> None:
 
 @shared_task(name="payouts.tasks.dispatch_due")
 def dispatch_due() -> int:
+    doorbell.note_heard("dispatch")
     return dispatch.dispatch_due()
 
 
 @shared_task(name="payouts.tasks.resolve_in_doubt")
 def resolve_in_doubt() -> int:
+    doorbell.note_heard("resolve")
     return doubt.recover_expired() + doubt.resolve_in_doubt()
 
 
 @shared_task(name="payouts.tasks.poll_reports")
 def poll_reports() -> int:
+    doorbell.note_heard("reports")
     return inbound.poll_reports()
 
 
 @shared_task(name="payouts.tasks.check_banks")
 def check_banks() -> int:
+    doorbell.note_heard("health")
     return banks.check_banks()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -120,3 +121,26 @@ def test_retries_go_in_the_order_of_priority_then_of_their_time(
         dispatch.carry(bank, claim)
     instant, oldest, younger = payouts[2], payouts[1], payouts[0]
     assert order == [instant.id, oldest.id, younger.id]
+
+
+@pytest.mark.django_db
+def test_f48_rings_that_the_broker_takes_and_nobody_hears_are_worked_on_by_the_poller(
+    sandbox: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose clock is a day ahead takes every ring for stale and drops it."""
+    rings: list[str] = []
+    monkeypatch.setattr(doorbell, "_ringer", [lambda queue, delay_s: rings.append(queue)])
+    monkeypatch.setattr(poller, "UNHEARD_S", 0.2)
+    poller._words.clear()
+    due = sandbox.create()
+    dispatch_duty = next(duty for duty in poller.duties() if duty.name == "dispatch")
+    rings.clear()
+    dispatch_duty.act()
+    assert (rings, sandbox.status(due)) == (["dispatch"], "pending")  # Somebody may be on the way.
+    time.sleep(0.25)
+    doorbell.note_heard("dispatch")
+    dispatch_duty.act()
+    assert (len(rings), sandbox.status(due)) == (2, "pending")  # Heard: it is being worked on.
+    time.sleep(0.25)
+    dispatch_duty.act()
+    assert sandbox.status(due) == "sent"
