@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -201,7 +201,11 @@ def _insert(drafts: list[Draft], *, actor: Actor, at: datetime) -> list[Draft]:
     funds.place_holds(
         [draft.cover() for draft in created],
         hold_ids={draft.payout_id: draft.hold_id for draft in created},
-        expires_at={},
+        expires_at={
+            draft.payout_id: at + timedelta(hours=settings.APPROVAL_TTL_H)
+            for draft in created
+            if draft.status == Status.REQUIRES_APPROVAL
+        },
     )
     return created
 
@@ -215,7 +219,7 @@ PAYOUT_TYPES = {
     "sla_rule_id": "uuid", "sla_target_settlement_date": "date", "sla_target_at": "timestamptz",
     "sira_routing_score": "numeric", "predicted_settlement_at": "timestamptz", "ledger_hold_id": "uuid",
     "scheduled_at": "timestamptz",
-    "created_by": "text", "created_by_role": "text", "created_at": "timestamptz",
+    "created_by": "text", "created_by_role": "text", "created_at": "timestamptz", "above_limit": "bool",
     # Columns that start out the same for every payout.
     "sla_violated": "bool", "retry_count": "int", "max_retries": "int", "last_error": "text",
     "last_error_code": "text", "return_code": "text", "bank_reference": "text", "cancel_reason": "text",
@@ -264,6 +268,7 @@ def _payout_row(draft: Draft, actor: Actor, at: datetime) -> dict[str, Any]:
         "created_by": actor.id,
         "created_by_role": actor.role,
         "created_at": at,
+        "above_limit": draft.status == Status.REQUIRES_APPROVAL,
     }
 
 

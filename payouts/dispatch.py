@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +19,6 @@ from uuid_utils.compat import uuid7
 
 from payouts import (
     banks,
-    beneficiaries,
     bulk,
     clock,
     crypto,
@@ -27,6 +26,7 @@ from payouts import (
     evidence,
     failover,
     funds,
+    instructions,
     metrics,
     outcomes,
     states,
@@ -40,7 +40,6 @@ from payouts.states import LockedPayout, Move
 
 log = logging.getLogger(__name__)
 ACTOR = engine("dispatch")
-UNREADABLE = "account_unreadable"  # A key is missing from the ring: only an operator can help.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +251,7 @@ def prepare(bank: BankLine, claim: Claim) -> bool:
     """
     members = outcomes.members_of(claim.transmission_id)
     try:
-        prepared = _build(bank, members)
+        prepared = instructions.build(bank, members)
     except Exception as error:  # noqa: BLE001  (whatever a codec does, nothing was sent: say so and go on)
         log.exception("transmission %s could not be prepared", claim.transmission_id)
         metrics.worker_failed("dispatch")
@@ -263,7 +262,7 @@ def prepare(bank: BankLine, claim: Claim) -> bool:
         _engine_statement(
             bank, claim.transmission_id, n, m, code=prepared.errors[m.reference].code,
             detail=prepared.errors[m.reference].detail,
-            reaction="retry" if prepared.errors[m.reference].code == UNREADABLE else "repair",
+            reaction="retry" if prepared.errors[m.reference].code == instructions.UNREADABLE else "repair",
         )
         for n, m in enumerate(members)
         if m.reference in prepared.errors
@@ -273,34 +272,6 @@ def prepare(bank: BankLine, claim: Claim) -> bool:
             return False
         evidence.record(left_out, actor=ACTOR) if left_out else None
     return len(left_out) < len(members)
-
-
-def _build(bank: BankLine, members: Sequence[Member]) -> banks.Prepared:
-    moment = clock.now()
-    accounts = beneficiaries.open_accounts(m.account_id for m in members)
-    day = banks.execution_date(bank, moment)
-    instructions = [
-        banks.PayoutInstruction(
-            payout_id=m.payout_id,
-            reference=m.reference,
-            amount=m.amount,
-            currency=m.currency,
-            account=accounts[m.account_id],
-            description=m.description,
-            execution_date=day,
-        )
-        for m in members
-        if m.account_id in accounts
-    ]
-    closed = {
-        m.reference: banks.FieldError(field="account", code=UNREADABLE, detail="it does not open")
-        for m in members
-        if m.account_id not in accounts
-    }
-    if not instructions:
-        return banks.Prepared(reference="", body=b"", content_type="", errors=closed)
-    prepared = banks.prepare(bank, instructions, moment=moment)
-    return replace(prepared, errors={**prepared.errors, **closed})
 
 
 def _store_bytes(claim: Claim, prepared: banks.Prepared, *, remaining: int) -> bool:

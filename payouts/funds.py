@@ -101,6 +101,9 @@ def follow_status(changes: Sequence[tuple[Cover, str, str]]) -> None:
     ]
     reverse = [c for c, _, new in changes if new in ("rejected", "cancelled")]
     credit = [c for c, _, new in changes if new == "returned"]
+    approved = [c for c, old, new in changes if old == "requires_approval" and new != "cancelled"]
+    if approved:
+        end_expiry([cover.payout_id for cover in approved])  # It was the approval that had a time.
     if capture:
         _resolve(capture, "released")
         book.release_holds([cover.movement() for cover in capture])

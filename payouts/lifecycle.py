@@ -6,8 +6,7 @@ who acts across tenants; otherwise a payout of another tenant is not found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -16,46 +15,25 @@ from uuid import UUID
 
 from django.db import DataError, connection, transaction
 
-from payouts import audit, beneficiaries, clock, doorbell, funds, idempotency, money, states
+from payouts import (
+    audit,
+    beneficiaries,
+    clock,
+    doorbell,
+    funds,
+    idempotency,
+    money,
+    states,
+    verdicts,
+)
 from payouts.audit import Actor, engine
 from payouts.errors import PayoutError
 from payouts.states import LockedPayout, Move
+from payouts.verdicts import Done, Refused, Requested, Result, is_cancellable
 
-CANCELLABLE = ("requires_approval", "scheduled", "pending", "failed", "dlq")
-CANCEL_LATER = ("processing", "in_doubt")
-EXTRA_RETRIES = 3  # What a person's retry adds to the budget.
+__all__ = ["Done", "Refused", "Requested", "Result", "is_cancellable"]  # What verbs answer.
 
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The verb took effect, or had before: `replayed` when this very request had asked for it."""
-
-    payout_id: UUID
-    status: str
-    replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Requested:
-    """Asked for: it follows when the bank's answer allows it."""
-
-    payout_id: UUID
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    payout_id: UUID
-    error: PayoutError
-
-
-Result = Done | Requested | Refused
-Decide = Callable[[LockedPayout], "Result | Move"]
-
-
-def is_cancellable(status: str, *, live_attempt: bool) -> bool:
-    """Whether a payout can be cancelled at once: no bank has it, and none may have it."""
-    return status in CANCELLABLE and not live_attempt
+Decide = Callable[[LockedPayout], Result | Move]
 
 
 def cancel_payouts(
@@ -66,23 +44,13 @@ def cancel_payouts(
     tenant_id: UUID | None,
     key: idempotency.KeyUse | None = None,
 ) -> list[Result]:
-    """Cancel where no bank can have it; where one may, note the wish: it follows if the bank says no."""
+    """Cancel where no bank can have it; where one may, note the wish: it follows if the bank says no.
+
+    A dead one above the approval limit is given up by two people: the first one's wish is noted.
+    """
     reason = audit.without_personal_data(reason)  # The merchant reads it with the payout.
-    decide = partial(_judge_cancel, reason=reason)
+    decide = partial(verdicts.judge_cancel, actor=actor, reason=reason, now=clock.now())
     return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
-
-
-def _judge_cancel(payout: LockedPayout, *, reason: str) -> Result | Move:
-    if payout.status == "cancelled":
-        return Done(payout.id, payout.status)
-    if is_cancellable(payout.status, live_attempt=payout.live_attempt):
-        columns = {"cancel_reason": reason}
-        return Move(payout=payout, to="cancelled", reason=reason, columns=columns)
-    if payout.status in CANCEL_LATER or (payout.status == "dlq" and payout.live_attempt):
-        return Requested(payout.id, payout.status)
-    if payout.status == "rejected":
-        return Refused(payout.id, PayoutError("not_cancellable"))
-    return Refused(payout.id, PayoutError("cancel_too_late"))
 
 
 def retry_payouts(
@@ -94,19 +62,8 @@ def retry_payouts(
     key: idempotency.KeyUse | None = None,
 ) -> list[Result]:
     """Try again what failed: dead ones get a new budget, waiting ones are due at once."""
-    decide = partial(_judge_retry, reason=reason)
+    decide = partial(verdicts.judge_retry, actor=actor, reason=reason, now=clock.now())
     return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
-
-
-def _judge_retry(payout: LockedPayout, *, reason: str) -> Result | Move:
-    if payout.live_attempt:
-        return Refused(payout.id, PayoutError("outcome_unknown"))
-    if payout.status == "dlq":
-        budget = {"max_retries": payout.retry_count + EXTRA_RETRIES}
-        return Move(payout=payout, to="pending", reason=reason, columns=budget)
-    if payout.status == "failed":
-        return Done(payout.id, payout.status)
-    return Refused(payout.id, PayoutError("not_retryable"))
 
 
 def approve_payouts(
@@ -115,34 +72,28 @@ def approve_payouts(
     actor: Actor,
     tenant_id: UUID | None,
     reason: str = "",
+    seen: Mapping[UUID, str] | None = None,
     key: idempotency.KeyUse | None = None,
 ) -> list[Result]:
-    """Let payouts go that waited for a second person. Never the one who created it."""
-    decide = partial(_judge_approval, actor=actor, now=clock.now(), reason=reason)
+    """Let payouts go that waited for a second person. Never the one who created it.
+
+    `seen` says what the approver looked at, by payout: what has changed since is not approved.
+    """
+    decide = partial(
+        verdicts.judge_approval, actor=actor, reason=reason, now=clock.now(), seen=seen or {}
+    )
     return _act(ids, decide, actor=actor, reason=reason, tenant_id=tenant_id, key=key)
-
-
-def _judge_approval(
-    payout: LockedPayout, *, actor: Actor, now: datetime, reason: str
-) -> Result | Move:
-    if payout.status != "requires_approval":
-        return Refused(payout.id, PayoutError("not_approvable"))
-    if payout.created_by == actor.id:
-        return Refused(payout.id, PayoutError("self_approval_forbidden"))
-    waits = payout.scheduled_at is not None and payout.scheduled_at > now
-    columns = {"approved_by": actor.id, "approved_at": now}
-    to = "scheduled" if waits else "pending"
-    return Move(payout=payout, to=to, reason=reason, columns=columns)
 
 
 def foresee(
     verbs: Sequence[str], ids: Sequence[UUID], *, actor: Actor, tenant_id: UUID | None = None
 ) -> dict[str, list[Result]]:
     """What "retry", "cancel" or "approve" would answer as things stand. Locks nothing, changes nothing."""
+    now = clock.now()
     judges: dict[str, Decide] = {
-        "retry": partial(_judge_retry, reason=""),
-        "cancel": partial(_judge_cancel, reason=""),
-        "approve": partial(_judge_approval, actor=actor, now=clock.now(), reason=""),
+        "retry": partial(verdicts.judge_retry, actor=actor, reason="", now=now),
+        "cancel": partial(verdicts.judge_cancel, actor=actor, reason="", now=now),
+        "approve": partial(verdicts.judge_approval, actor=actor, reason="", now=now, seen={}),
     }
     found = {payout.id: payout for payout in states.read_payouts(ids, tenant_id=tenant_id)}
     return {
@@ -209,27 +160,21 @@ def _act(
         locked = states.lock_payouts(ids, tenant_id=tenant_id)
         if known is not None:
             return [_as_it_stands(payout_id, locked) for payout_id in ids]
-        verdicts: dict[UUID, Result | Move] = {
-            payout.id: decide(payout) for payout in locked.values()
-        }
-        moves = [verdict for verdict in verdicts.values() if isinstance(verdict, Move)]
+        found: dict[UUID, Result | Move] = {payout.id: decide(payout) for payout in locked.values()}
+        moves = [verdict for verdict in found.values() if isinstance(verdict, Move)]
         if moves:
             states.transition(moves, actor=actor, at=clock.now())
-        _wish(
-            [locked[v.payout_id] for v in verdicts.values() if isinstance(v, Requested)],
-            actor,
-            reason,
-        )
-        _hasten(
-            [locked[v.payout_id] for v in verdicts.values() if isinstance(v, Done)], actor, reason
-        )
-        if all(isinstance(verdict, Refused) for verdict in verdicts.values()):
+        wishes = [verdict for verdict in found.values() if isinstance(verdict, Requested)]
+        _wish([locked[v.payout_id] for v in wishes if v.awaits == "bank"], actor, reason)
+        _ask_another([locked[v.payout_id] for v in wishes if v.awaits == "person"], actor, reason)
+        _hasten([locked[v.payout_id] for v in found.values() if isinstance(v, Done)], actor, reason)
+        if all(isinstance(verdict, Refused) for verdict in found.values()):
             transaction.set_rollback(True)
         else:
             doorbell.ring("dispatch")
     results: list[Result] = []
     for payout_id in ids:
-        verdict = verdicts.get(payout_id)
+        verdict = found.get(payout_id)
         if verdict is None:
             results.append(Refused(payout_id, PayoutError("not_found")))
         elif isinstance(verdict, Move):
@@ -256,6 +201,20 @@ def _wish(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:
             [reason, [payout.id for payout in fresh]],
         )
     states.note(fresh, "payout.cancel_requested", actor=actor, reason=reason)
+
+
+def _ask_another(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:
+    """Note who wants to give it up: another person's word ends it."""
+    fresh = [payout for payout in payouts if not payout.give_up_requested_by]
+    if not fresh:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE payouts SET give_up_requested_by = %s, give_up_requested_at = clock_timestamp()"
+            " WHERE id = ANY(%s)",
+            [actor.id, [payout.id for payout in fresh]],
+        )
+    states.note(fresh, "payout.give_up_requested", actor=actor, reason=reason)
 
 
 def _hasten(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:
@@ -285,7 +244,10 @@ def release_scheduled(*, now: datetime | None = None, limit: int = 1000) -> int:
 
 
 def expire_payouts(*, limit: int = 1000) -> int:
-    """Cancel payouts whose hold expired before any attempt existed. Returns how many."""
+    """Cancel payouts whose hold expired before any attempt existed. Returns how many.
+
+    That is what happens to those that nobody approved in time.
+    """
     now = clock.now()
     return _move_by_time(
         "SELECT p.id FROM payouts p JOIN payout_holds h ON h.payout_id = p.id"
@@ -297,16 +259,23 @@ def expire_payouts(*, limit: int = 1000) -> int:
         to="cancelled",
         now=now,
         part="expiry",
+        reason="expired",
     )
 
 
-def _move_by_time(sql: str, params: list[Any], *, to: str, now: datetime, part: str) -> int:
+def _move_by_time(
+    sql: str, params: list[Any], *, to: str, now: datetime, part: str, reason: str = ""
+) -> int:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
             ids = [row[0] for row in cursor.fetchall()]
         if ids:
-            moves = [Move(payout=p, to=to) for p in states.lock_payouts(ids).values()]
+            columns = {"cancel_reason": reason} if reason else {}
+            moves = [
+                Move(payout=p, to=to, reason=reason, columns=columns)
+                for p in states.lock_payouts(ids).values()
+            ]
             states.transition(moves, actor=engine(part), at=now)
             doorbell.ring("dispatch")
     return len(ids)

@@ -52,7 +52,9 @@ REACHED_AT = {
 COLUMN_TYPES = {
     "next_retry_at": "timestamptz", "retry_count": "int", "max_retries": "int", "last_error": "text",
     "last_error_code": "text", "return_code": "text", "bank_reference": "text", "cancel_reason": "text",
-    "approved_by": "text", "approved_at": "timestamptz", "settlement_final_at": "timestamptz",
+    "approved_by": "text", "approved_at": "timestamptz", "approval_hash": "text",
+    "give_up_requested_by": "text", "give_up_requested_at": "timestamptz", "given_up_by": "text",
+    "settlement_final_at": "timestamptz",
     "scheduled_at": "timestamptz", "batch_id": "uuid", "bank_connector_id": "uuid", "rail": "text",
 }  # fmt: skip
 
@@ -77,6 +79,10 @@ class LockedPayout:
     scheduled_at: datetime | None
     live_attempt: bool
     audit_sequence: int
+    above_limit: bool
+    give_up_requested_by: str
+    content_hash: str | None  # What it pays, and to whom, now; read where two people decide.
+    expires_at: datetime | None  # When a waiting approval comes too late.
 
     def cover(self) -> funds.Cover:
         return funds.Cover(
@@ -121,7 +127,10 @@ def read_payouts(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> list[
             "SELECT p.id, p.tenant_id, p.status, p.amount, p.currency, p.fee_amount, p.rail,"
             " p.bank_connector_id, c.name, p.retry_count, p.max_retries, p.cancel_requested_at IS NOT NULL,"
             " p.created_by, p.scheduled_at, EXISTS (SELECT FROM payout_retry_log a WHERE a.payout_id = p.id"
-            " AND a.state IN ('intent', 'unknown', 'accepted', 'settled')), p.audit_sequence"
+            " AND a.state IN ('intent', 'unknown', 'accepted', 'settled')), p.audit_sequence, p.above_limit,"
+            " p.give_up_requested_by, CASE WHEN p.above_limit THEN approval_content(p.id) END,"
+            " CASE WHEN p.status = 'requires_approval' THEN"
+            " (SELECT h.expires_at FROM payout_holds h WHERE h.payout_id = p.id) END"
             " FROM payouts p JOIN bank_connectors c ON c.id = p.bank_connector_id WHERE p.id = ANY(%s)"
             " AND (%s::uuid IS NULL OR p.tenant_id = %s)",
             [list(ids), tenant_id, tenant_id],

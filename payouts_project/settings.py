@@ -144,6 +144,7 @@ SIRA_PAUSE_S = env.number("SIRA_PAUSE_S", 10)
 # --- People ---------------------------------------------------------------------------------------------
 # Above this a second person must approve; a tenant's settings may say otherwise.
 APPROVAL_LIMITS = env.amounts("APPROVAL_LIMITS", "*:10000,XOF:5000000")
+APPROVAL_TTL_H = env.number("APPROVAL_TTL_H", 72, minimum=0.01)  # Then it is cancelled.
 # How often rules are swept, and when they speak.
 ALERT_SWEEP_S = env.number("ALERT_SWEEP_S", 60, minimum=1)
 SLA_SWEEP_S = env.number("SLA_SWEEP_S", 300, minimum=1)

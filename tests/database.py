@@ -20,7 +20,8 @@ Params = Mapping[str, Any]
 Rows = dict[str, Any]
 RULED = (
     "payouts", "payout_holds", "payout_retry_log", "payout_audit_log", "bank_evidence", "bank_transmissions",
-    "routing_decisions", "audit_seals", "ledger_accounts", "ledger_transfers", "ledger_entries", "ledger_balances",
+    "bank_letters", "routing_decisions", "audit_seals", "ledger_accounts", "ledger_transfers", "ledger_entries",
+    "ledger_balances",
 )  # fmt: skip
 UNIQUE, CHECK, FOREIGN_KEY, RESTRICT = "23505", "23514", "23503", "23001"  # SQLSTATE
 
@@ -201,7 +202,7 @@ def _build(sandbox: World) -> Rows:
                        {"id": sandbox.tenant_id}),
         "audit": one("SELECT id FROM payout_audit_log WHERE payout_id = %(id)s", {"id": plain.id}),
         "sequence": one("SELECT min(id) FROM bank_sequences"),
-        "document": uuid4(), "batch": uuid4(), "dollar_batch": uuid4(), "item": uuid4(),
+        "document": uuid4(), "letter": uuid4(), "batch": uuid4(), "dollar_batch": uuid4(), "item": uuid4(),
     }  # fmt: skip
     _add_the_rest(found)
     settle_constraints()
@@ -225,6 +226,11 @@ def _add_the_rest(found: Rows) -> None:
         " (%(dollar_batch)s, 'b', 'x', 'USD', '', 'UTC', now(), 'open', 0, 0);"
         "INSERT INTO payout_batch_items (id, batch_id, payout_id, tenant_id, position, status, error_code,"
         " error_message) VALUES (%(item)s, %(batch)s, %(payout)s, %(tenant)s, 1, 'waiting', '', '')",
+        found,
+    )
+    run(
+        "INSERT INTO bank_letters (id, tenant_id, payout_id, attempt_id, says, document, reason, stated_by,"
+        " stated_by_role) VALUES (%(letter)s, %(tenant)s, %(busy)s, %(attempt)s, 'settled', 'd', '', 'me', 'x')",
         found,
     )
     run("UPDATE bank_transmissions SET reference = 'ours' WHERE id = %(transmission)s", found)

@@ -96,7 +96,7 @@ def test_a_merchants_payout_holds_no_banks_words_either(sandbox: World) -> None:
 
 # state: (what happens next, whether it is known by when, who must act, can be cancelled at once)
 NEXT: dict[str, tuple[str, bool, str, bool]] = {
-    "requires_approval": ("approve", False, "finance_ops or treasury_ops", True),
+    "requires_approval": ("approve", True, "finance_ops or treasury_ops", True),
     "scheduled": ("release", True, "engine", True),
     "pending": ("send", True, "engine", True),
     "processing": ("answer", True, "bank", False),

@@ -81,6 +81,7 @@ CHANGED = {
     "amount": "amount + 1", "currency": "'USD'", "tenant_id": "%(other)s", "external_id": "'another'",
     "id": "%(other)s", "ledger_hold_id": "%(other)s", "beneficiary_account_id": "%(other)s",
     "beneficiary_id": "%(other)s", "request_fingerprint": "'x'", "created_by": "'another'", "fee_currency": "'USD'",
+    "above_limit": "true",
 }  # fmt: skip
 ROUTE_CHANGED = {"fee_amount": "fee_amount + 1", "bank_connector_id": "%(other)s", "rail": "'wire'"}
 HOLD_CHANGED = {
@@ -121,6 +122,8 @@ CASES = [
          "UPDATE payouts SET status = 'settled' WHERE id = %(payout)s", ("payouts.hold_follows",)),
     Case("payouts_approved_by_another", CHECK,
          "UPDATE payouts SET approved_by = %(creator)s WHERE id = %(payout)s"),
+    Case("payouts_given_up_by_another", CHECK,
+         "UPDATE payouts SET given_up_by = 'x', give_up_requested_by = 'x' WHERE id = %(payout)s"),
     *(Case("payouts.begins", CHECK, Copy("payouts", "payout", {"status": f"'{status}'"}))
       for status in ("processing", "sent", "failed", "dlq", "in_doubt", "rejected", "cancelled", "returned")),
     # Its hold.
@@ -178,6 +181,10 @@ CASES = [
       for n, previous in ((2, "hash"), (1, "sha256('x')"))),
     Case("payout_alerts_open_once", UNIQUE, "INSERT INTO payout_alerts (id, alert_type, severity, message,"
          f" dedupe_key, resolved, resolved_by, resolution) VALUES {ALERT}, {ALERT}"),
+    Case("bank_letters_once_each", UNIQUE, Copy("bank_letters", "letter")),
+    Case("bank_letters_says", CHECK, Copy("bank_letters", "letter", {"says": "'perhaps'", "stated_by": "'you'"})),
+    Case("bank_letters_by_somebody", CHECK, Copy("bank_letters", "letter", {"stated_by": "''"})),
+    Case("bank_letters_by_somebody", CHECK, Copy("bank_letters", "letter", {"document": "''", "stated_by": "'you'"})),
     Case("bank_evidence_once", UNIQUE, Copy("bank_evidence", "evidence")),
     Case("bank_documents_once", UNIQUE, Copy("bank_documents", "document")),
     Case("bank_transmissions_reference", UNIQUE, Copy("bank_transmissions", "transmission")),
@@ -210,6 +217,7 @@ CASES = [
     *_forbidden("payout_audit_log", APPEND, *EVERY),
     *_forbidden("audit_seals", APPEND, *EVERY),
     *_forbidden("bank_evidence", APPEND, *EVERY),
+    *_forbidden("bank_letters", APPEND, *EVERY),
     *_forbidden("routing_decisions", APPEND, *EVERY),
     *_forbidden("ledger_entries", APPEND, *EVERY),
     *_forbidden("ledger_transfers", APPEND, *EVERY, also=("ledger_entries.append_only",)),
@@ -222,6 +230,7 @@ CASES = [
 # Tested below, as tables of states; and one that the primary key implies (a foreign key needs it by name).
 ELSEWHERE = {
     "payout_retry_log.attempt_rules",
+    "payout_retry_log.ends_expiry",  # It acts: tests/test_second_person.py.
     "payouts.payout_rules",
     "ledger_accounts_id_currency",
 }

@@ -59,7 +59,7 @@ SPECIFIED = {  # column -> type as PostgreSQL names it; NUMERIC is one decimal w
 }  # fmt: skip
 
 
-def test_payouts_has_the_specified_columns_among_sixty() -> None:
+def test_payouts_has_the_specified_columns_among_sixty_five() -> None:
     columns = dict(
         run(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
@@ -68,7 +68,7 @@ def test_payouts_has_the_specified_columns_among_sixty() -> None:
     )
     assert {name: columns.get(name) for name in SPECIFIED} == SPECIFIED
     assert "tenant_id" in columns
-    assert len(columns) == 60
+    assert len(columns) == 65
 
 
 def test_the_columns_that_the_specification_requires_are_not_null() -> None:
@@ -129,7 +129,7 @@ def test_every_index_serves_a_named_query_or_guards_a_rule() -> None:
         f" WHERE c.relnamespace = 'public'::regnamespace AND {OURS.format('i.indrelid::regclass::text')}"
     )
     assert {name for name, unique in indexes if not unique} == set(SERVES)
-    assert (len(indexes), len(SERVES)) == (93, 38)
+    assert (len(indexes), len(SERVES)) == (95, 38)
 
 
 # --- views, functions, triggers -------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_there_are_five_views_and_each_shows_only_what_its_reader_may_see() -> N
     assert found == [(name, ["security_invoker=true"]) for name in VIEWS]
 
 
-def test_there_are_seven_functions_beside_those_of_triggers() -> None:
+def test_there_are_eight_functions_beside_those_of_triggers() -> None:
     found = names(
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
         " AND prorettype <> 'trigger'::regtype ORDER BY 1"
@@ -159,6 +159,7 @@ def test_there_are_seven_functions_beside_those_of_triggers() -> None:
     assert found == [
         "app_platform()",
         "app_tenants()",
+        "approval_content(uuid)",
         "draw_numbers(uuid,text,integer,bigint)",
         "make_roles()",
         "priority_rank(text)",
@@ -176,6 +177,7 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("audit_seals", "append_only"),
         ("audit_seals", "follows"),
         ("bank_evidence", "append_only"),
+        ("bank_letters", "append_only"),
         ("bank_transmissions", "never_deleted"),
         ("ledger_accounts", "append_only"),
         ("ledger_entries", "append_only"),
@@ -190,6 +192,7 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("payout_holds", "never_deleted"),
         ("payout_holds", "payout_follows"),
         ("payout_retry_log", "attempt_rules"),
+        ("payout_retry_log", "ends_expiry"),
         ("payout_retry_log", "never_deleted"),
         ("payouts", "begins"),
         ("payouts", "hold_follows"),

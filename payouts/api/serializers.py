@@ -19,11 +19,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from payouts import money, reasons
+from payouts import money, reasons, states
 from payouts.api.requests import JsonNumber
 from payouts.audit import Actor
 from payouts.errors import PayoutError
-from payouts.models import Beneficiary, Payout, PayoutAlert, Priority
+from payouts.models import Beneficiary, Payout, PayoutAlert, Priority, Status
 
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16_384
@@ -241,15 +241,26 @@ class OptionalReasonInput(Strict):
     reason = Text(max_length=500, required=False, allow_blank=True, allow_null=True, default="")
 
 
+class ApprovalInput(Strict):
+    """`contentHash` is the payout's `content_hash` as the approver saw it."""
+
+    contentHash = Text(max_length=64, required=False, allow_null=True, default=None)  # noqa: N815
+
+
 class PayoutOutput(serializers.ModelSerializer[Payout]):
     """A payout as it leaves: amounts are strings with their currency's decimals."""
 
     class Meta:
         model = Payout
-        exclude = ["request_fingerprint", "audit_sequence", "beneficiary", "beneficiary_account"]
+        exclude = [
+            "request_fingerprint", "audit_sequence", "beneficiary", "beneficiary_account", "approval_hash",
+        ]  # fmt: skip
 
     beneficiary_id = serializers.UUIDField()
     beneficiary_account_id = serializers.UUIDField()
+    # What a second person confirms, and until when: of a payout above its merchant's approval limit.
+    content_hash = serializers.CharField(read_only=True, allow_null=True)
+    approval_expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
     def to_representation(self, instance: Payout) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -261,9 +272,18 @@ class PayoutOutput(serializers.ModelSerializer[Payout]):
 def present_payouts(payouts: Iterable[Payout], actor: Actor) -> list[dict[str, Any]]:
     """Payouts as this caller may see them: merchants read no bank's own words and no operator's identity."""
     shape = PayoutOutput()  # One for all: making one costs more than using it.
+    shown = list(payouts)
+    waiting = [payout.id for payout in shown if payout.status == Status.REQUIRES_APPROVAL]
+    asked = {p.id: p for p in states.read_payouts(waiting)} if waiting else {}
+    for payout in shown:
+        told = asked.get(payout.id)
+        vars(payout).update(
+            content_hash=told.content_hash if told else payout.approval_hash or None,
+            approval_expires_at=told.expires_at if told else None,
+        )
     return [
         shape.to_representation(payout) | (_for_merchants(payout) if actor.is_merchant else {})
-        for payout in payouts
+        for payout in shown
     ]
 
 
@@ -276,7 +296,10 @@ def _for_merchants(payout: Payout) -> dict[str, Any]:
         "return_code": reasons.explain(payout.return_code, rail=payout.rail).code,
         "sira_routing_score": None,  # How we choose is ours.
         "routing_decision_id": None,
-        "approved_by": "operator" if payout.approved_by else "",
+        **{
+            name: "operator" if getattr(payout, name) else ""
+            for name in ("approved_by", "give_up_requested_by", "given_up_by")
+        },
         "created_by": payout.created_by if theirs else payout.created_by_role,
     }
 

@@ -86,7 +86,9 @@ class TimelineView(Door):
                 "success": True,
                 "payout_id": payout.id,
                 "status": payout.status,
-                "cancelable": lifecycle.is_cancellable(payout.status, live_attempt=live),
+                "cancelable": lifecycle.is_cancellable(
+                    payout.status, live_attempt=live, above_limit=payout.above_limit
+                ),
                 "sla_target_at": payout.sla_target_at,
                 "sla_violated": payout.sla_violated,
                 "next": _next(payout, attempts),
@@ -212,7 +214,7 @@ def _next(payout: Payout, attempts: list[PayoutAttempt]) -> dict[str, Any] | Non
     at: datetime | None
     match payout.status:
         case "requires_approval":
-            action, at, who = "approve", None, OPERATORS
+            action, at, who = "approve", _approval_ends(payout), OPERATORS
         case "scheduled":
             action, at, who = "release", payout.scheduled_at, "engine"
         case "pending":
@@ -233,6 +235,12 @@ def _next(payout: Payout, attempts: list[PayoutAttempt]) -> dict[str, Any] | Non
         case _:
             return None
     return {"action": action, "at": at, "who": who}
+
+
+def _approval_ends(payout: Payout) -> datetime | None:
+    """Nobody approved it until then: it is cancelled."""
+    held = PayoutHold.objects.filter(payout=payout).values_list("expires_at", flat=True)
+    return held.first()
 
 
 def _transmission_time(attempts: list[PayoutAttempt], column: str) -> datetime | None:

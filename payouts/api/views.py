@@ -99,13 +99,13 @@ class RetryView(Door):
 
 
 class ApproveView(Door):
-    """`/api/payouts/{id}/approve`: by another person than the one who created it."""
+    """`/api/payouts/{id}/approve`: by another person than the one who created it, as they saw it."""
 
     route: ClassVar[str] = "payout-approve"
 
     @schema.approves
     def post(self, request: Request, payout_id: UUID) -> Response:
-        return _carry_out(request, payout_id, "approve", serializers.Strict)
+        return _carry_out(request, payout_id, "approve", serializers.ApprovalInput)
 
 
 # verb: what carries it out, and what it then says.
@@ -113,6 +113,13 @@ VERBS: dict[str, tuple[Callable[..., list[lifecycle.Result]], str]] = {
     "cancel": (lifecycle.cancel_payouts, "Payout cancelled successfully"),
     "retry": (lifecycle.retry_payouts, "Payout reset and will be retried"),
     "approve": (lifecycle.approve_payouts, "Payout approved"),
+}
+
+
+# Whose word a noted wish waits for: what is answered.
+AWAITS = {
+    "bank": "Cancellation requested: it follows if the bank has not taken the payout",
+    "person": "Noted: above the approval limit another person must ask for it, too",
 }
 
 
@@ -129,6 +136,8 @@ def _carry_out(
         values={"payout_id": str(payout_id), **values},
     )
     carry_out, message = VERBS[verb]
+    if (seen := values.pop("contentHash", None)) is not None:
+        values["seen"] = {payout_id: seen}
     results = carry_out(
         [payout_id], actor=actor_of(request), tenant_id=tenant_id, key=use, **values
     )
@@ -139,8 +148,8 @@ def _answer(result: lifecycle.Result, message: str) -> Response:
     if isinstance(result, lifecycle.Refused):
         raise result.error
     if isinstance(result, lifecycle.Requested):
-        text = "Cancellation requested: it follows if the bank has not taken the payout"
-        return Response({"success": True, "message": text, "status": result.status}, status=202)
+        body = {"success": True, "message": AWAITS[result.awaits], "status": result.status}
+        return Response(body, status=202)
     if result.replayed:
         message = "This request was carried out before: the status is what it led to since"
     response = Response({"success": True, "message": message, "status": result.status})

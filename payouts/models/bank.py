@@ -176,6 +176,7 @@ class PayoutAttempt(models.Model):
     )
     state = models.TextField(choices=AttemptState.choices, default=AttemptState.INTENT)
     sends = models.IntegerField(default=0)  # Times this reference was claimed for sending.
+    crashes = models.IntegerField(db_default=0)  # Times a worker broke on it, or did not come back.
     error_class = models.TextField(default="", blank=True)
     error_code = models.TextField(default="", blank=True)
     error_message = models.TextField(default="", blank=True)
@@ -251,11 +252,44 @@ class BankDocument(models.Model):
         return f"{self.document_type} {self.remote_id}"
 
 
+class BankLetter(models.Model):
+    """What one person says that a bank wrote about an attempt. Two who say the same make it evidence. Append-only."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    tenant_id = models.UUIDField()
+    payout_id = models.UUIDField()
+    attempt_id = models.UUIDField()
+    says = models.TextField(choices=[("settled", "paid"), ("rejected", "not paid")])
+    document = models.TextField()  # Where the letter is kept: a reference, never its text.
+    reason = models.TextField()
+    stated_by = models.TextField()
+    stated_by_role = models.TextField()
+    stated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "bank_letters"
+        constraints = [
+            # Who was wrong once cannot take it back: two others must agree.
+            models.UniqueConstraint(
+                fields=["attempt_id", "stated_by"], name="bank_letters_once_each"
+            ),
+            models.CheckConstraint(
+                condition=Q(says__in=["settled", "rejected"]), name="bank_letters_says"
+            ),
+            models.CheckConstraint(
+                condition=~Q(stated_by="") & ~Q(document=""), name="bank_letters_by_somebody"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.says}: {self.document}"
+
+
 class BankEvidence(models.Model):
     """One statement of a bank about one payment, from wherever it came. Append-only."""
 
     id = models.BigAutoField(primary_key=True)
-    source = models.TextField()  # answer | inquiry | report | engine | operator
+    source = models.TextField()  # answer | inquiry | report | engine | letter
     source_key = models.TextField()  # Document, or transmission and number of the call.
     position = models.IntegerField()
     bank_connector_id = models.UUIDField()

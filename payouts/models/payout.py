@@ -110,6 +110,12 @@ class Payout(models.Model):
     cancel_reason = models.TextField(default="", blank=True)
     approved_by = models.TextField(default="", blank=True)
     approved_at = models.DateTimeField(null=True)
+    # More than one person may decide alone: true from the beginning, or never.
+    above_limit = models.BooleanField(db_default=False)
+    approval_hash = models.TextField(db_default="", blank=True)  # `approval_content` as approved.
+    give_up_requested_by = models.TextField(db_default="", blank=True)
+    give_up_requested_at = models.DateTimeField(null=True)
+    given_up_by = models.TextField(db_default="", blank=True)
     processing_started_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
@@ -146,6 +152,10 @@ class Payout(models.Model):
             models.CheckConstraint(
                 condition=Q(approved_by="") | ~Q(approved_by=F("created_by")),
                 name="payouts_approved_by_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(given_up_by="") | ~Q(given_up_by=F("give_up_requested_by")),
+                name="payouts_given_up_by_another",
             ),
             models.CheckConstraint(
                 condition=~Q(status="settled") | Q(settled_at__isnull=False),

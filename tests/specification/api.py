@@ -110,7 +110,7 @@ ROWS = [
         "payouts/api/views.py, payouts/lifecycle.py",
         "tests/test_api_verbs.py::test_a_cancellation_has_the_specifications_envelope",
         Cut(
-            path="payouts/lifecycle.py",
+            path="payouts/verdicts.py",
             old='columns = {"cancel_reason": reason}',
             new='columns = {"cancel_reason": ""}',
         ),

@@ -34,6 +34,7 @@ WISH: dict[str, Any] = {
     "description": "Weekly settlement",
     "metadata": {"invoice_id": "inv-123"},
 }
+CONTENT_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 PAYOUT: dict[str, Any] = {
     "id": PAYOUT_ID, "tenant_id": TENANT, "external_id": KEY, "status": "pending", "origin_module": "connect",
     "origin_entity_type": "merchant", "origin_entity_id": TENANT, "beneficiary_type": "user",
@@ -46,6 +47,8 @@ PAYOUT: dict[str, Any] = {
     "sla_violated_at": None, "ledger_hold_id": HOLD_ID, "scheduled_at": None, "next_retry_at": None,
     "retry_count": 0, "max_retries": 3, "last_error": "", "last_error_code": "", "return_code": "",
     "bank_reference": "", "cancel_requested_at": None, "cancel_reason": "", "approved_by": "", "approved_at": None,
+    "above_limit": False, "content_hash": None, "approval_expires_at": None, "give_up_requested_by": "",
+    "give_up_requested_at": None, "given_up_by": "",
     "processing_started_at": None, "sent_at": None, "settled_at": None, "settlement_final_at": None,
     "failed_at": None, "cancelled_at": None, "rejected_at": None, "returned_at": None,
     "reconciliation_status": "unreconciled", "reconciled_at": None, "created_by": USER,

@@ -165,11 +165,11 @@ shows_a_payout = operation(
 )
 cancels = _verb(
     "cancel_payout",
-    "Cancel: at once (200), or as soon as the bank says that it has nothing (202)",
+    "Cancel: at once (200), or as soon as the bank says that it has nothing, or another person agrees (202)",
     answers=(200, 202),
     request=serializers.ReasonInput,
     asked={"reason": "Duplicate payment request"},
-    refused=("cancel_too_late", "not_cancellable"),
+    refused=("cancel_too_late", "not_cancellable", "second_person_required"),
 )
 retries = _verb(
     "retry_payout",
@@ -177,15 +177,15 @@ retries = _verb(
     answers=(200,),
     request=serializers.OptionalReasonInput,
     asked={"reason": "The bank is back"},
-    refused=("outcome_unknown", "not_retryable"),
+    refused=("outcome_unknown", "not_retryable", "second_person_required"),
 )
 approves = _verb(
     "approve_payout",
-    "Approve, as another person than the one who created it",
+    "Approve, as another person than the one who created it, before it expires",
     answers=(200,),
-    request=None,
-    asked=None,
-    refused=("not_approvable", "self_approval_forbidden"),
+    request=serializers.ApprovalInput,
+    asked={"contentHash": examples.CONTENT_HASH},
+    refused=("not_approvable", "self_approval_forbidden", "stale_version", "approval_expired"),
 )
 shows_statistics = operation(
     "payout_statistics",
