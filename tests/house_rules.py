@@ -47,22 +47,25 @@ OWNERS = [
     Owner("payouts", "insert", _only("payouts/creation.py")),
     Owner("payouts", "update", _only("payouts/states.py"), "status"),
     Owner("payout_holds", "insert", _only("payouts/funds.py")),
-    Owner("payout_holds", "update", _only("payouts/funds.py")),
+    # The trigger that ends an expiry with the first attempt is in the migration.
+    Owner("payout_holds", "update", _only("payouts/funds.py", "payouts/migrations/0013_second_person.py")),
     Owner("payout_retry_log", "insert", _only("payouts/dispatch.py")),
     Owner("payout_retry_log", "update", _only("payouts/evidence.py"), "state",
           {"payouts/dispatch.py": "'intent'"}),
     Owner("bank_evidence", "insert", _only("payouts/evidence.py")),
     *(Owner("payout_batch(es|_items)", verb, _only("payouts/batches.py")) for verb in ("insert", "update")),
+    Owner("bank_letters", "insert", _only("payouts/letters.py")),
     Owner("batch_schedules", "insert", _only("payouts/schedules.py")),
     Owner("routing_decisions", "insert", _only("payouts/decisions.py")),
     # The trigger that says who changed a status by hand is in the migration.
     Owner("payout_audit_log", "insert",
-          _only("payouts/audit.py", "payouts/migrations/0003_rules.py", "payouts/migrations/0008_watching.py")),
+          _only("payouts/audit.py", "payouts/migrations/0003_rules.py", "payouts/migrations/0008_watching.py",
+                "payouts/migrations/0013_second_person.py")),
     Owner("audit_seals", "insert", _only("payouts/seals.py")),
     Owner("ledger_.*", "insert", _only("ledger/book.py")),
     Owner("ledger_balances", "update", _only("ledger/book.py")),
     # What is never changed, and what is never deleted.
-    Owner("bank_evidence|routing_decisions|payout_audit_log|audit_seals|ledger_(?!balances).*", "update"),
+    Owner("bank_evidence|bank_letters|routing_decisions|payout_audit_log|audit_seals|ledger_(?!balances).*", "update"),
     Owner("payouts|payout_(?!sla_rules).*|bank_.*|ledger_.*|routing_decisions|idempotency_keys|audit_seals",
           "delete"),
 ]  # fmt: skip

@@ -24,10 +24,8 @@ from tests.world import World
 
 DENIED = "42501"  # SQLSTATE: insufficient_privilege, of a right as of a policy
 WEB, WORKER = "payouts_web", "payouts_worker"
-APPEND_ONLY = {
-    "payout_audit_log", "bank_evidence", "bank_letters", "routing_decisions", "audit_seals", "ledger_accounts",
-    "ledger_transfers", "ledger_entries",
-}  # fmt: skip
+RECORDS = "payout_audit_log bank_evidence bank_letters routing_decisions audit_seals"
+APPEND_ONLY = {*RECORDS.split(), "ledger_accounts", "ledger_transfers", "ledger_entries"}
 KEPT = {"audit_seals", "bank_documents", "bank_transmissions"}  # never deleted, and of no tenant
 WITHOUT_TENANT_ID = {"tenants", "ledger_entries"}  # walled by their id, and through their transfer
 
@@ -139,8 +137,10 @@ def test_what_the_walls_let_a_trigger_see_is_everything() -> None:
         "SELECT proname, prosecdef FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND (prosecdef OR"
         r" prorettype = 'trigger'::regtype AND prosrc ~ '(FROM|JOIN) (payout|ledger_|bank_evidence)\w* ')"
     )
-    hold = ("payout_hold_follows", "hold_payout_follows", "holds_equal_payouts")
-    assert dict(found) == dict.fromkeys(("payout_rules", *hold, "batch_item_rules"), True)
+    hold = (
+        "payout_hold_follows hold_payout_follows holds_equal_payouts hold_rules attempt_ends_expiry"
+    )
+    assert dict(found) == dict.fromkeys(("payout_rules", *hold.split(), "batch_item_rules"), True)
 
 
 # --- What it shows ------------------------------------------------------------------------------------

@@ -259,8 +259,16 @@ class PayoutOutput(serializers.ModelSerializer[Payout]):
     beneficiary_id = serializers.UUIDField()
     beneficiary_account_id = serializers.UUIDField()
     # What a second person confirms, and until when: of a payout above its merchant's approval limit.
-    content_hash = serializers.CharField(read_only=True, allow_null=True)
-    approval_expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    content_hash = serializers.SerializerMethodField()
+    approval_expires_at = serializers.SerializerMethodField()
+
+    def get_content_hash(self, payout: Payout) -> str | None:
+        waits = self.context.get(str(payout.id))
+        return waits.content_hash if waits else payout.approval_hash or None
+
+    def get_approval_expires_at(self, payout: Payout) -> datetime | None:
+        waits = self.context.get(str(payout.id))
+        return waits.expires_at if waits else None
 
     def to_representation(self, instance: Payout) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -271,16 +279,10 @@ class PayoutOutput(serializers.ModelSerializer[Payout]):
 
 def present_payouts(payouts: Iterable[Payout], actor: Actor) -> list[dict[str, Any]]:
     """Payouts as this caller may see them: merchants read no bank's own words and no operator's identity."""
-    shape = PayoutOutput()  # One for all: making one costs more than using it.
     shown = list(payouts)
     waiting = [payout.id for payout in shown if payout.status == Status.REQUIRES_APPROVAL]
-    asked = {p.id: p for p in states.read_payouts(waiting)} if waiting else {}
-    for payout in shown:
-        told = asked.get(payout.id)
-        vars(payout).update(
-            content_hash=told.content_hash if told else payout.approval_hash or None,
-            approval_expires_at=told.expires_at if told else None,
-        )
+    asked = {str(p.id): p for p in states.read_payouts(waiting)} if waiting else {}
+    shape = PayoutOutput(context=asked)  # One for all: making one costs more than using it.
     return [
         shape.to_representation(payout) | (_for_merchants(payout) if actor.is_merchant else {})
         for payout in shown
