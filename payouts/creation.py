@@ -225,10 +225,11 @@ PAYOUT_TYPES = {
     "last_error_code": "text", "return_code": "text", "bank_reference": "text", "cancel_reason": "text",
     "approved_by": "text", "reconciliation_status": "text", "audit_sequence": "int", "version": "int",
 }  # fmt: skip
+FIRST_VERSION = 1  # Of what a payout was created as; every change of status raises it.
 NEW_PAYOUT = {
     "sla_violated": False, "retry_count": 0, "last_error": "", "last_error_code": "",
     "return_code": "", "bank_reference": "", "cancel_reason": "", "approved_by": "",
-    "reconciliation_status": "unreconciled", "audit_sequence": 1, "version": 1,
+    "reconciliation_status": "unreconciled", "audit_sequence": 1, "version": FIRST_VERSION,
 }  # fmt: skip
 
 

@@ -79,6 +79,7 @@ def test_the_first_answer_says_what_was_created_however_quick_a_worker_is(
     monkeypatch.setattr(creation, "create_payouts", taken_up_at_once)
     made = post_example(sandbox, example(sandbox))
     assert (made.status, made.body["payout"]["status"]) == (201, "pending")
+    assert made.body["payout"]["version"] == 1  # The version that was pending.
     again = post_example(sandbox, example(sandbox))
     assert (again.status, again.body["payout"]["status"] == "pending") == (200, False)
 

@@ -63,8 +63,13 @@ def _create(wishes: Sequence[PayoutRequest], actor: Actor) -> list[Made]:
 
 
 def as_created(result: creation.Result, shown: dict[str, Any]) -> dict[str, Any]:
-    """What is shown of a new payout says the status that it was created in, however quick a worker was."""
-    return {**shown, "status": result.status} if isinstance(result, creation.Created) else shown
+    """What is shown of a new payout says the status that it was created in, however quick a worker was.
+
+    And the version that belongs to it: who compares versions never sees one with two statuses.
+    """
+    if not isinstance(result, creation.Created):
+        return shown
+    return {**shown, "status": result.status, "version": creation.FIRST_VERSION}
 
 
 def _is_lost(result: creation.Result, payout: Payout | None) -> bool:
