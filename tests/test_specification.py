@@ -9,32 +9,20 @@ from __future__ import annotations
 import ast
 import os
 import random
-import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.specification import Cut, Row
+from tests.copied_sources import ROOT, commit, copy_sources, made, run_in
+from tests.specification import Row
 from tests.specification.document import document
 from tests.specification.table import DOCUMENTS, rows
 
-ROOT = Path(__file__).resolve().parent.parent
 DRAWN = 10
 ROWS = {row.id: row for row in rows()}
 CUT = [row for row in ROWS.values() if row.cut is not None]
-
-
-def commit() -> str:
-    """What the draw depends on: the commit, or nothing where the sources are no repository."""
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip()
 
 
 def drawn() -> list[Row]:
@@ -98,51 +86,16 @@ def test_each_row_fails_without_its_behaviour(row: Row, sources: Path) -> None:
 def assert_fails_when_cut(row: Row, sources: Path) -> None:
     """Run the row's test on sources without its behaviour: it must run, and fail."""
     assert row.cut is not None
-    with made(row.cut, sources):
+    with made([row.cut], sources):
         done = run_test(row.test, sources)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, (
         f"{row.id}: {row.test} ended with {done.returncode} without {row.cut}\n{done.stdout[-3000:]}"
     )
 
 
-@contextmanager
-def made(cut: Cut, sources: Path) -> Iterator[None]:
-    """The cut, for as long as the block takes. The file is then as it was, its time too: bytecode goes by it."""
-    file = sources / cut.path
-    before, times = file.read_text(), file.stat()
-    file.write_text(before.replace(cut.old, cut.new))
-    try:
-        yield
-    finally:
-        file.write_text(before)
-        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def copy_sources(place: Path) -> Path:
-    """What the repository holds, as it lies here, and the environment that it runs in."""
-    ignored = shutil.ignore_patterns(".git", ".venv", ".state", "__pycache__", ".*_cache")
-    shutil.copytree(ROOT, place, ignore=ignored)
-    (place / ".venv").symlink_to(Path(sys.prefix))
-    return place
-
-
 def run_test(node: str, sources: Path) -> subprocess.CompletedProcess[str]:
     """One test on the servers of this run, in a database of its own."""
     url = urlsplit(os.environ["DATABASE_URL"])
-    own = {
-        "DATABASE_URL": urlunsplit(url._replace(path=f"/cut_{os.getpid()}")),
-        "PYTHONPATH": str(sources),
-        "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(sources / "bytecode")),
-    }
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", node)
-    return subprocess.run(
-        command,
-        cwd=sources,
-        env=env | own,
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-    )
+    own = urlunsplit(url._replace(path=f"/cut_{os.getpid()}"))
+    command = ("pytest", "-q", "-x", "-p", "no:cacheprovider", node)
+    return run_in(sources, *command, timeout=170, DATABASE_URL=own)
