@@ -147,6 +147,16 @@ ALWAYS = (
           WHERE abs(e.amount) <> p.amount OR e.currency <> p.currency""",
     ),
     Rule(
+        "I13",
+        "a seal does not follow the one before it, or has other audit rows than there are",
+        """SELECT number::text, octet_length(members) / 40 || ' rows up to ' || upto FROM (
+          SELECT *, lag(hash) OVER w AS earlier, lag(upto) OVER w AS since, row_number() OVER w AS place
+          FROM audit_seals WINDOW w AS (ORDER BY number)) s
+        WHERE number <> place OR previous <> coalesce(earlier, decode(repeat('00', 32), 'hex'))
+          OR octet_length(members) / 40 <> (SELECT count(*) FROM payout_audit_log l
+            WHERE l.id <= s.upto AND (s.since IS NULL OR l.id > s.since))""",
+    ),
+    Rule(
         "I14",
         "a change has no audit row by somebody with a name",
         """SELECT p.id::text, 'status ' || p.status || ', the last audit row says ' || coalesce(l.last, 'nothing')
@@ -202,10 +212,31 @@ DRAINED = (
 )
 
 
+# Whoever called a bank and lives writes down how it ended, the lease being theirs or not. (A process that dies
+# takes what it heard with it: then the bank is asked again, and this cannot be asked.)
+UNHEARD = Rule(
+    "I18",
+    "a bank was called more often than somebody wrote down how that ended",
+    """SELECT t.id::text, t.rail || ': ' || t.sends || ' calls, ' || count(DISTINCT e.source_key) || ' answers'
+    FROM bank_transmissions t LEFT JOIN bank_evidence e ON e.source = 'answer'
+      AND e.source_key LIKE 'answer:' || t.id || ':%'
+    GROUP BY t.id HAVING t.sends > count(DISTINCT e.source_key)""",
+)
+
+
 def broken(connection: psycopg.Connection[Any], *, drained: bool) -> list[Violation]:
     """What the snapshot of an open transaction breaks; of each rule the first rows."""
+    return _ask(connection, *ALWAYS, *(DRAINED if drained else ()))
+
+
+def unheard(connection: psycopg.Connection[Any]) -> list[Violation]:
+    """Calls at rest that left no word behind, where nobody died."""
+    return _ask(connection, UNHEARD)
+
+
+def _ask(connection: psycopg.Connection[Any], *rules: Rule) -> list[Violation]:
     found = []
-    for rule in ALWAYS + (DRAINED if drained else ()):
+    for rule in rules:
         rows = connection.execute(f"SELECT * FROM ({rule.sql}) wrong LIMIT {SHOWN}").fetchall()
         found += [
             Violation(rule.invariant, subject or "-", f"{rule.says} ({how})")

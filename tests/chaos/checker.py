@@ -19,8 +19,18 @@ from tests.chaos.facts import Violation, gather
 __all__ = ["Violation", "check", "judge"]
 
 
-def check(*, records: list[dict[str, Any]], log: Path, dsn: str, drained: bool) -> list[Violation]:
-    """Everything that is broken. `records` was read before this call: see `facts` for why that matters."""
+def check(
+    *,
+    records: list[dict[str, Any]],
+    log: Path,
+    dsn: str,
+    drained: bool,
+    nobody_died: bool = False,
+) -> list[Violation]:
+    """Everything that is broken. `records` was read before this call: see `facts` for why that matters.
+
+    `nobody_died`: no process or server was killed and no connection to the database was cut.
+    """
     before = clients_log.read(log)
     with psycopg.connect(dsn) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -28,7 +38,14 @@ def check(*, records: list[dict[str, Any]], log: Path, dsn: str, drained: bool) 
         # The first statement takes the snapshot; what the log holds after it may be newer.
         connection.execute("SELECT count(*) FROM payouts")
         after = clients_log.read(log)
-        found = judge(connection, records=records, before=before, after=after, drained=drained)
+        found = judge(
+            connection,
+            records=records,
+            before=before,
+            after=after,
+            drained=drained,
+            nobody_died=nobody_died,
+        )
         connection.rollback()
     return found
 
@@ -40,11 +57,13 @@ def judge(
     before: Sequence[Call],
     after: Sequence[Call],
     drained: bool,
+    nobody_died: bool = False,
 ) -> list[Violation]:
     """The same on an open transaction, whose snapshot lies between the two readings of the log."""
     facts = gather(connection, records=records, before=before, after=after, drained=drained)
     return [
         *book_rules.broken(connection, drained=drained),
+        *(book_rules.unheard(connection) if drained and nobody_died else ()),
         *bank_rules.broken(facts),
         *client_rules.broken(facts),
     ]

@@ -33,6 +33,13 @@ def parser() -> argparse.ArgumentParser:
         help="these faults, or families of them (kill, bank)",
     )
     found.add_argument(
+        "--often",
+        type=float,
+        default=1,
+        metavar="TIMES",
+        help="how many times as often as usual they strike",
+    )
+    found.add_argument(
         "--require",
         default="",
         metavar="NAME=N,…",
@@ -59,7 +66,7 @@ def main(arguments: list[str]) -> int:
     say = partial(_write, sys.stderr) if given.json else progress.line
     options = Options(
         seed=given.seed, seconds=given.seconds, clients=given.clients, stop_at_first=given.stop_at_first,
-        only=tuple(name for name in given.only.split(",") if name), state=given.state, say=say,
+        only=tuple(name for name in given.only.split(",") if name), state=given.state, say=say, often=given.often,
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:

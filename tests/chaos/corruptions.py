@@ -154,6 +154,10 @@ CORRUPTIONS: dict[str, Corruption] = {
     "a payout is of another sum than what moved": Corruption(
         "I12", "UPDATE payouts SET amount = 1 WHERE id = '{settled}'"
     ),
+    "an audit row about no payout is deleted": Corruption(
+        "I13", "DELETE FROM payout_audit_log WHERE action = 'ledger.deposit' AND data->>'amount' = '30000'"
+    ),
+    "a seal follows none": Corruption("I13", "UPDATE audit_seals SET previous = hash"),
     "an audit row is deleted": Corruption(
         "I14", "DELETE FROM payout_audit_log WHERE payout_id = '{settled}' AND sequence = 2"
     ),
@@ -186,6 +190,10 @@ CORRUPTIONS: dict[str, Corruption] = {
         "I10", "UPDATE payouts SET status = 'in_doubt' WHERE id = '{sent}'"
     ),
     "a payment in is doubled": Corruption("I24", DOUBLED),
+    "what a bank answered was not written down": Corruption(
+        "I18",
+        "UPDATE bank_evidence SET source = 'report' WHERE payout_id = '{settled}' AND source = 'answer'",
+    ),
     # --- the bank
     "booked again under another reference": Corruption("I22", spoil=again("settled", reference="other")),
     "booked again under its own reference": Corruption("I22", spoil=again("settled")),

@@ -18,8 +18,8 @@ from tests.chaos.director import Director
 from tests.chaos.journal import ClientsLog, Trace
 from tests.chaos.load import Client, Town
 from tests.chaos.people import settle_in
+from tests.chaos.plan import DEADLY, chosen, draw
 from tests.chaos.plan import LAST as NO_DEDUP
-from tests.chaos.plan import chosen, draw
 from tests.chaos.rig import Rig, started
 from tests.chaos.simulator import Simulator
 
@@ -32,6 +32,7 @@ class Options:
     seconds: float = 60.0
     clients: int = 6
     only: tuple[str, ...] = ()
+    often: float = 1  # How many times as often as usual faults strike.
     stop_at_first: bool = False
     state: Path | None = None
     say: Callable[[str], None] = print
@@ -97,7 +98,7 @@ class Watch(threading.Thread):
 def chaos(options: Options) -> Report:
     """Start everything, break it, heal it, and say what is left. From the main thread only."""
     report = Report(options.seed, options.seconds)
-    plan = draw(seed=options.seed, seconds=options.seconds, only=options.only)
+    plan = draw(seed=options.seed, seconds=options.seconds, only=options.only, often=options.often)
     began = time.monotonic()
     with started(options.state) as rig:
         options.say(f"started in {time.monotonic() - began:.1f} s, {rig.state}")
@@ -115,7 +116,10 @@ def chaos(options: Options) -> Report:
             thread.start()
         try:
             director.run(plan, seconds=options.seconds, tick=_tick(options, watch, rig, town))
-            _settle(options, report, rig, simulator, director, town, clients, watch)
+            if options.stop_at_first and watch.found:  # What is broken is not waited for.
+                report.violations = list(watch.found.values())
+            else:
+                _settle(options, report, rig, simulator, director, town, clients, watch)
         finally:
             town.stop.set()
             town.end.set()
@@ -161,7 +165,10 @@ def _settle(
         quiet.forget_a_refusal(rig, simulator, town, clients[0])
     watch.end()
     records = simulator.records()
-    final = checking.check(records=records, log=watch.log, dsn=rig.dsn, drained=drained)
+    final = checking.check(
+        records=records, log=watch.log, dsn=rig.dsn, drained=drained,
+        nobody_died=not chosen(DEADLY) & chosen(options.only),
+    )  # fmt: skip
     found = {**watch.found, **{(one.invariant, one.subject): one for one in final}}
     report.violations = list(found.values())
     if not drained:
