@@ -16,6 +16,14 @@ from uuid import UUID, uuid5
 from django.db import connection
 from uuid_utils.compat import uuid7
 
+from ledger.verification import Step, verify_book, verify_in_steps
+
+__all__ = [
+    "BalanceView", "LedgerError", "Movement", "Overdrawn", "Step", "account_id", "affordable", "available_account",
+    "clearing_account", "credit_returns", "deposit", "get_balances", "open_account", "pending_account",
+    "place_holds", "release_holds", "reverse_holds", "verify_book", "verify_in_steps",
+]  # fmt: skip
+
 # Account ids are derived (uuid5) from this namespace, so that a hot path needs no look-up.
 ACCOUNT_NAMESPACE = UUID("9a1d1f7e-3c7b-5d43-9d5e-0a5c0f7f1c84")
 ZERO = Decimal(0)
@@ -244,30 +252,6 @@ def credit_returns(movements: Sequence[Movement]) -> None:
         ]
     )
     _move({purse: (total, ZERO) for purse, total in _sums(movements).items()})
-
-
-def verify_book() -> list[str]:
-    """Every rule of the book that does not hold, in words; an empty list is a healthy book."""
-    checks = {
-        "entries of a transfer do not sum to zero": "SELECT transfer_id::text FROM ledger_entries"
-        " GROUP BY transfer_id, currency HAVING sum(amount) <> 0",
-        "a currency does not sum to zero": "SELECT currency FROM ledger_entries"
-        " GROUP BY currency HAVING sum(amount) <> 0",
-        "a balance differs from its entries": """
-            SELECT tenant_id || ' ' || currency FROM ledger_balances b FULL JOIN (
-              SELECT a.tenant_id, a.currency,
-                     coalesce(sum(e.amount) FILTER (WHERE a.name LIKE 'merchant:%%'), 0) AS available,
-                     coalesce(sum(e.amount) FILTER (WHERE a.name LIKE 'payouts:pending:%%'), 0) AS held
-              FROM ledger_accounts a JOIN ledger_entries e ON e.account_id = a.id
-              WHERE a.tenant_id IS NOT NULL GROUP BY a.tenant_id, a.currency) s USING (tenant_id, currency)
-            WHERE (b.available, b.held) IS DISTINCT FROM (coalesce(s.available, 0), coalesce(s.held, 0))""",
-    }
-    problems = []
-    with connection.cursor() as cursor:
-        for what, sql in checks.items():
-            cursor.execute(sql + " LIMIT 5", [])
-            problems += [f"{what}: {row[0]}" for row in cursor.fetchall()]
-    return problems
 
 
 def _posting(

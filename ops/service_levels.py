@@ -149,6 +149,7 @@ class PayoutSlaRuleAdmin(WorkbenchAdmin):
         with transaction.atomic():
             before = PayoutSlaRule.objects.select_for_update().filter(pk=obj.pk).first()
             was = _values(before) if before else {}
+            audit.by_verb()
             super().save_model(request, obj, form, change)
             now = _values(obj)
             changed = {k: [was.get(k), v] for k, v in now.items() if was.get(k) != v}

@@ -75,14 +75,19 @@ def contradictions(now: datetime) -> Iterator[Finding]:
     """A bank says that it paid what we hold for refused, or names other money than we asked for."""
     sql = (
         "SELECT e.id, e.payout_id, e.tenant_id, e.kind, e.effect FROM bank_evidence e"
-        " WHERE e.effect IN ('contradiction', 'mismatch') AND e.recorded_at > clock_timestamp() - interval '7 days'"
+        " WHERE (e.effect IN ('contradiction', 'mismatch') OR e.id IN ("
+        # It had refused the very same attempt; the payout is settled, and a person is to ask which is true.
+        "  SELECT s.id FROM bank_evidence r JOIN bank_evidence s ON s.attempt_id = r.attempt_id AND s.id > r.id"
+        "  WHERE r.kind = 'rejected' AND s.kind = 'settled' AND s.effect = 'moved'))"
+        " AND e.recorded_at > clock_timestamp() - interval '7 days'"
         " AND NOT EXISTS (SELECT FROM payout_alerts a WHERE a.dedupe_key = 'bank_contradiction:' || e.id)"
         " LIMIT 500"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql)
         for evidence_id, payout_id, tenant_id, kind, effect in cursor.fetchall():
-            message = f"The bank says {kind}: {effect}"
+            what = "it had refused the same attempt" if effect == "moved" else effect
+            message = f"The bank says {kind}: {what}"
             yield Finding(
                 key=str(evidence_id), message=message, payout_id=payout_id, tenant_id=tenant_id
             )

@@ -6,9 +6,10 @@ resolves itself when its rule no longer finds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -19,6 +20,7 @@ from payouts.audit import Actor, engine
 from payouts.errors import PayoutError
 
 ACTOR = engine("alerts")
+GONE = "the cause is gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def sweep(*alert_types: str) -> int:
 
 
 def raise_new(registered: Registered, findings: list[Finding]) -> int:
+    """Alerts for what is not told of yet, each with its audit row. Returns how many."""
     rows = [
         {
             "id": uuid7(), "payout_id": f.payout_id, "tenant_id": f.tenant_id,
@@ -81,11 +84,19 @@ def raise_new(registered: Registered, findings: list[Finding]) -> int:
         }
         for f in findings
     ]  # fmt: skip
-    return len(
-        bulk.insert_returning_ids(
-            "payout_alerts", ALERT_TYPES, rows, conflict="(dedupe_key) WHERE NOT resolved"
-        )
+    fresh = bulk.insert_returning_ids(
+        "payout_alerts", ALERT_TYPES, rows, conflict="(dedupe_key) WHERE NOT resolved"
     )
+    raised = [row for row in rows if row["id"] in fresh]
+    audit.record([_as_raised(row) for row in raised], actor=ACTOR)
+    return len(raised)
+
+
+def _as_raised(row: Mapping[str, Any]) -> audit.AuditRow:
+    data = {"alert_id": str(row["id"]), "alert_type": row["alert_type"]}
+    if row["payout_id"]:
+        data["payout_id"] = str(row["payout_id"])
+    return audit.AuditRow(action="alert.raised", tenant_id=row["tenant_id"], data=data)
 
 
 ALERT_TYPES = {
@@ -97,12 +108,30 @@ ALERT_TYPES = {
 def _settle(registered: Registered, findings: list[Finding]) -> None:
     """Resolve open alerts whose cause is gone."""
     still = [f"{registered.alert_type}:{f.key}" for f in findings]
+    audit.by_verb()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payout_alerts SET resolved = true, resolved_at = clock_timestamp(), resolved_by = %s,"
-            " resolution = 'the cause is gone' WHERE alert_type = %s AND NOT resolved AND NOT dedupe_key = ANY(%s)",
-            [ACTOR.id, registered.alert_type, still],
+            " resolution = %s WHERE alert_type = %s AND NOT resolved AND NOT dedupe_key = ANY(%s)"
+            " RETURNING id, tenant_id, alert_type",
+            [ACTOR.id, GONE, registered.alert_type, still],
         )
+        _note_resolved(cursor.fetchall(), actor=ACTOR, reason=GONE)
+
+
+def _note_resolved(
+    rows: Iterable[tuple[UUID, UUID | None, str]], *, actor: Actor, reason: str
+) -> None:
+    noted = [
+        audit.AuditRow(
+            action="alert.resolved",
+            tenant_id=tenant_id,
+            reason=reason,
+            data={"alert_id": str(alert_id), "alert_type": alert_type},
+        )
+        for alert_id, tenant_id, alert_type in rows
+    ]
+    audit.record(noted, actor=actor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,26 +182,16 @@ def _resolve(
     ids: Sequence[UUID], tenant_id: UUID | None, *, actor: Actor, reason: str
 ) -> list[UUID]:
     """Resolve those that are open. Returns which."""
+    audit.by_verb()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payout_alerts SET resolved = true, resolved_at = clock_timestamp(), resolved_by = %s,"
             " resolution = %s WHERE id = ANY(%s) AND NOT resolved AND (%s::uuid IS NULL OR tenant_id = %s)"
             " RETURNING id, tenant_id, alert_type",
-            [actor.id, reason, list(ids), tenant_id, tenant_id],
+            [actor.id, audit.without_personal_data(reason), list(ids), tenant_id, tenant_id],
         )
         rows = cursor.fetchall()
-    audit.record(
-        [
-            audit.AuditRow(
-                action="alert.resolved",
-                tenant_id=merchant,
-                reason=reason,
-                data={"alert_id": str(alert_id), "alert_type": alert_type},
-            )
-            for alert_id, merchant, alert_type in rows
-        ],
-        actor=actor,
-    )
+    _note_resolved(rows, actor=actor, reason=reason)
     return [row[0] for row in rows]
 
 

@@ -199,6 +199,7 @@ def configure(
 ) -> UUID:
     """Make a bank connection known; one that is known keeps its id and gets the new settings."""
     with transaction.atomic(durable=True):
+        audit.by_verb()
         row, fresh = BankConnector.objects.get_or_create(
             name=name, rail=rail, defaults={"driver": driver, "credentials": b"", "config": config}
         )

@@ -123,9 +123,10 @@ def _switch(
     ids: Sequence[UUID], *, to: bool, action: str, actor: Actor, reason: str
 ) -> list[Switched | Refused]:
     """One result per id, in order. What is already so stays as it is, with its first reason."""
-    wanted = sorted(set(ids))
+    wanted, kept = sorted(set(ids)), audit.without_personal_data(reason)
     with transaction.atomic(durable=True):
         breaker.ensure_rows()
+        audit.by_verb()
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT c.id, c.name || ':' || c.rail FROM bank_connectors c WHERE c.id = ANY(%s)",
@@ -135,7 +136,7 @@ def _switch(
             cursor.execute(
                 "UPDATE bank_connector_state SET paused = %s, paused_reason = %s, paused_by = %s"
                 " WHERE bank_connector_id = ANY(%s) AND paused <> %s RETURNING bank_connector_id",
-                [to, reason if to else "", actor.id if to else "", list(known), to],
+                [to, kept if to else "", actor.id if to else "", list(known), to],
             )
             changed = {row[0] for row in cursor.fetchall()}
         data = {i: {"bank_connector_id": str(i), "connector": known[i]} for i in sorted(changed)}

@@ -5,7 +5,7 @@ Amounts are exact decimals in units of the payout's currency; `hold_amount` equa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -143,6 +143,11 @@ def balances(tenant_id: UUID) -> list[book.BalanceView]:
 def problems() -> list[str]:
     """What does not add up in the ledger, in words; empty when all of it does."""
     return book.verify_book()
+
+
+def check_book() -> Iterator[book.Step]:
+    """The same in steps, account by account."""
+    return book.verify_in_steps()
 
 
 def _resolve(covers: Sequence[Cover], status: str) -> None:

@@ -6,7 +6,8 @@ conservation, holds, one live attempt, evidence, approval, tenants, audit.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -42,6 +43,21 @@ INVARIANTS: dict[str, tuple[str, str]] = {
         OR (h.hold_amount, h.currency, h.tenant_id, h.id)
            IS DISTINCT FROM (p.amount, p.currency::varchar, p.tenant_id, p.ledger_hold_id)""",
     ),
+    "holds_are_booked": (
+        "each hold is a transfer of its amount, and one that ended a second transfer of the same",
+        """SELECT coalesce('hold ' || h.id, 'transfers of ' || b.payout_id) FROM payout_holds h FULL JOIN (
+          SELECT t.payout_id, min(t.id::text) FILTER (WHERE t.kind = 'hold') AS transfer,
+            min(e.currency) || max(e.currency) AS currencies,
+            sum(e.amount) FILTER (WHERE t.kind = 'hold') AS held,
+            coalesce(sum(e.amount) FILTER (WHERE t.kind = 'capture'), 0) AS captured,
+            coalesce(sum(e.amount) FILTER (WHERE t.kind = 'reversal'), 0) AS reversed
+          FROM ledger_transfers t JOIN ledger_entries e ON e.transfer_id = t.id AND e.amount > 0
+          WHERE t.kind IN ('hold', 'capture', 'reversal') GROUP BY t.payout_id) b ON b.payout_id = h.payout_id
+        WHERE (h.ledger_transfer_id::text, h.currency || h.currency, h.hold_amount,
+            CASE h.status WHEN 'released' THEN h.hold_amount ELSE 0 END,
+            CASE h.status WHEN 'reversed' THEN h.hold_amount ELSE 0 END)
+          IS DISTINCT FROM (b.transfer, b.currencies, b.held, b.captured, b.reversed)""",
+    ),
     "hold_follows_status": (
         "a hold is active while its payout is open, captured when it was paid, given back when it was not",
         f"""SELECT p.id || ': ' || p.status || ', hold ' || h.status FROM payouts p
@@ -64,6 +80,14 @@ INVARIANTS: dict[str, tuple[str, str]] = {
         AND NOT EXISTS (SELECT FROM payout_retry_log a JOIN bank_evidence e ON e.attempt_id = a.id
           WHERE a.payout_id = p.id AND a.state IN ('accepted', 'settled')
           AND e.kind IN ('accepted', 'settled', 'returned'))""",
+    ),
+    "a_bank_that_contradicts_itself_is_told_of": (
+        "where a bank both refused and settled one attempt, a person was told within five minutes",
+        """SELECT 'attempt ' || e.attempt_id FROM bank_evidence e WHERE e.attempt_id IS NOT NULL
+        GROUP BY e.attempt_id HAVING bool_or(e.kind = 'settled') AND bool_or(e.kind = 'rejected')
+          AND max(e.recorded_at) < clock_timestamp() - interval '5 minutes'
+          AND NOT EXISTS (SELECT FROM payout_alerts a WHERE a.dedupe_key = ANY (
+            array_agg('bank_contradiction:' || e.id)))""",
     ),
     "nothing_is_forgotten": (
         "what waits for a retry has a time for it, and what was claimed has somebody who answers for it",
@@ -109,16 +133,45 @@ INVARIANTS: dict[str, tuple[str, str]] = {
             OR bool_or(p.currency <> b.currency)""",
     ),
 }
+# What holds between the book and the holds: with the book itself, all of the money.
+OF_MONEY = ("holds_are_booked", "held_is_in_flight")
 BOOK = ("book", "the ledger balances: transfers, currencies, balances against their entries")
 NAMES = (BOOK[0], *INVARIANTS)
 
 
 def check(only: Collection[str] = ()) -> list[Verdict]:
     """Ask them all, or those named, in one snapshot. Raises KeyError for an unknown name."""
+    with snapshot():
+        return ask(only)
+
+
+@contextlib.contextmanager
+def snapshot() -> Iterator[None]:
+    """What is asked within sees one instant, and writes nothing."""
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        return ask(only)
+        yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerStep:
+    """How many of how many accounts are checked; the last step has the verdicts."""
+
+    done: int
+    total: int
+    verdicts: tuple[Verdict, ...] = ()
+
+
+def check_ledger() -> Iterator[LedgerStep]:
+    """The money alone, account by account in one snapshot."""
+    with snapshot():
+        problems: list[str] = []
+        for step in funds.check_book():
+            problems += step.problems
+            yield LedgerStep(done=step.done, total=step.total)
+        book = Verdict(name=BOOK[0], says=BOOK[1], broken=tuple(problems[:SHOWN]))
+        yield LedgerStep(done=step.done, total=step.total, verdicts=(book, *ask(OF_MONEY)))
 
 
 def ask(only: Collection[str] = ()) -> list[Verdict]:

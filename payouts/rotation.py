@@ -58,6 +58,8 @@ def rotate(*, actor: Actor, dry_run: bool = False) -> Iterator[Progress]:
                     for row, value in rows
                     if crypto.key_id(value) != crypto.ring().primary
                 ]
+                if old and not dry_run:
+                    audit.by_verb()
                 for row, value in old:
                     plain = crypto.open_sealed(value, table=table, column=column, row=row)
                     if not dry_run:

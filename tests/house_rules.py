@@ -60,7 +60,7 @@ OWNERS = [
     # The trigger that says who changed a status by hand is in the migration.
     Owner("payout_audit_log", "insert",
           _only("payouts/audit.py", "payouts/migrations/0003_rules.py", "payouts/migrations/0008_watching.py",
-                "payouts/migrations/0013_second_person.py")),
+                "payouts/migrations/0012_audit_seals.py", "payouts/migrations/0013_second_person.py")),
     Owner("audit_seals", "insert", _only("payouts/seals.py")),
     Owner("ledger_.*", "insert", _only("ledger/book.py")),
     Owner("ledger_balances", "update", _only("ledger/book.py")),

@@ -145,6 +145,14 @@ CASES = [
     *(Case("payout_holds.payout_follows", CHECK,
            f"UPDATE payout_holds SET status = '{status}', resolved_at = now() WHERE id = %(hold)s")
       for status in ("released", "reversed")),
+    Case("payout_holds.payout_follows", CHECK,
+         "UPDATE payouts SET status = 'cancelled' WHERE id = %(payout)s;"
+         "UPDATE payout_holds SET status = 'reversed', resolved_at = now() WHERE id = %(hold)s"),
+    Case("payout_holds.payout_follows", CHECK,
+         "INSERT INTO ledger_transfers (id, kind, tenant_id, payout_id, reference) VALUES"
+         " (gen_random_uuid(), 'reversal', %(tenant)s, %(payout)s, '');"
+         "UPDATE payouts SET status = 'cancelled' WHERE id = %(payout)s;"
+         "UPDATE payout_holds SET status = 'reversed', resolved_at = now() WHERE id = %(hold)s"),
     # Its attempts.
     Case("payout_retry_log_one_live_attempt", UNIQUE, Copy("payout_retry_log", "attempt", ONE_MORE)),
     Case("payout_retry_log_number", UNIQUE,
@@ -229,6 +237,11 @@ CASES = [
 ]  # fmt: skip
 # Tested below, as tables of states; and one that the primary key implies (a foreign key needs it by name).
 ELSEWHERE = {
+    "payout_alerts.by_hand",  # refuse nothing: tests/test_audit_by_hand.py
+    "payout_sla_rules.by_hand",
+    "bank_connectors.by_hand",
+    "bank_connector_state.by_hand",
+    "tenants.by_hand",
     "payout_retry_log.attempt_rules",
     "payout_retry_log.ends_expiry",  # It acts: tests/test_second_person.py.
     "payouts.payout_rules",

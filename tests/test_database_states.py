@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import permutations, product
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -195,7 +196,11 @@ def test_a_second_attempt_may_follow_one_that_was_refused(rows: Rows) -> None:
 def test_a_settled_payout_with_a_captured_hold_passes(rows: Rows) -> None:
     put(rows["payout"], "sent")
     statement = (
+        "INSERT INTO ledger_transfers (id, kind, tenant_id, payout_id, reference) VALUES"
+        " (%(fresh)s, 'capture', %(tenant)s, %(payout)s, '');"
+        "INSERT INTO ledger_entries (transfer_id, account_id, amount, currency)"
+        " VALUES (%(fresh)s, %(pending)s, -20, 'EUR'), (%(fresh)s, %(available)s, 20, 'EUR');"
         "UPDATE payout_holds SET status = 'released', resolved_at = now() WHERE id = %(hold)s;"
         "UPDATE payouts SET status = 'settled' WHERE id = %(payout)s"
     )
-    assert refusal(statement, rows) is None
+    assert refusal(statement, rows | {"fresh": uuid4()}) is None

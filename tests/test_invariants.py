@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
+from ledger import verification
 from payouts import alerts, dispatch, invariants
 from payouts.models import Payout, PayoutAlert
 from tests.world import World
@@ -18,6 +20,13 @@ BREAKING = {
     "book": "UPDATE ledger_balances SET available = available + 1 WHERE currency = 'EUR'",
     "held_is_in_flight": "UPDATE ledger_balances SET held = held + 1 WHERE currency = 'EUR'",
     "one_hold_each": "UPDATE payout_holds SET hold_amount = 1",
+    "holds_are_booked": "DELETE FROM ledger_entries WHERE amount > 0",
+    "a_bank_that_contradicts_itself_is_told_of": "INSERT INTO bank_evidence (source, source_key, position,"
+    " bank_connector_id, attempt_id, payout_id, tenant_id, reference, kind, code, detail, currency, bank_reference,"
+    " reaction, effect, recorded_at) SELECT source, 'later', n, bank_connector_id, attempt_id, payout_id, tenant_id,"
+    " reference, v.kind, '', '', '', '', '', 'moved', now() - interval '6 minutes' FROM bank_evidence,"
+    " (VALUES (1, 'rejected'), (2, 'settled')) v (n, kind);"
+    " UPDATE bank_evidence SET recorded_at = now() - interval '6 minutes'",
     "hold_follows_status": "UPDATE payout_holds SET status = 'reversed', resolved_at = now()",
     "one_live_attempt": "DROP INDEX payout_retry_log_one_live_attempt; INSERT INTO payout_retry_log (id, payout_id,"
     " tenant_id, attempt_number, connector, bank_connector_id, rail, reference, transmission_id, state, sends,"
@@ -88,10 +97,28 @@ def test_the_command_says_which_and_ends_accordingly(real_sandbox: World) -> Non
     assert "held_is_in_flight" in broken
 
 
+def test_the_ledger_alone_is_checked_account_by_account(real_sandbox: World) -> None:
+    real_sandbox.create()
+    code, told = asked("check_ledger")
+    assert (code, told["ok"], told["accounts"]) == (0, True, 8)  # Two in each of four currencies.
+    steps = list(verification.verify_in_steps(merchants_at_once=1))
+    assert [step.done for step in steps] == [0, 8]
+    with transaction.atomic():
+        lifted("UPDATE ledger_balances SET held = held + 1, available = available - 1")
+    code, told = asked("check_ledger")
+    names = [check["name"] for check in told["checks"] if check["broken"]]
+    assert (code, names) == (1, ["book", "held_is_in_flight"])
+    assert f"a balance differs from its entries: {real_sandbox.tenant_id} " in str(told)
+
+
 def told_by_command() -> tuple[int, list[str]]:
+    code, told = asked("check_invariants")
+    return code, [check["name"] for check in told["checks"] if check["broken"]]
+
+
+def asked(command: str) -> tuple[int, dict[str, Any]]:
     out = io.StringIO()
     with pytest.raises(SystemExit) as ended:
-        call_command("check_invariants", "--json", stdout=out)
-    told = json.loads(out.getvalue())
+        call_command(command, "--json", stdout=out)
     assert isinstance(ended.value.code, int)
-    return ended.value.code, [check["name"] for check in told["checks"] if check["broken"]]
+    return ended.value.code, json.loads(out.getvalue())

@@ -176,6 +176,8 @@ def test_every_trigger_is_there_and_enabled() -> None:
     assert found == [
         ("audit_seals", "append_only"),
         ("audit_seals", "follows"),
+        ("bank_connector_state", "by_hand"),
+        ("bank_connectors", "by_hand"),
         ("bank_evidence", "append_only"),
         ("bank_letters", "append_only"),
         ("bank_transmissions", "never_deleted"),
@@ -183,6 +185,7 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("ledger_entries", "append_only"),
         ("ledger_entries", "balanced"),
         ("ledger_transfers", "append_only"),
+        ("payout_alerts", "by_hand"),
         ("payout_audit_log", "append_only"),
         ("payout_batch_items", "one_currency"),
         ("payout_batch_items", "stays"),
@@ -194,11 +197,13 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("payout_retry_log", "attempt_rules"),
         ("payout_retry_log", "ends_expiry"),
         ("payout_retry_log", "never_deleted"),
+        ("payout_sla_rules", "by_hand"),
         ("payouts", "begins"),
         ("payouts", "hold_follows"),
         ("payouts", "never_deleted"),
         ("payouts", "payout_rules"),
         ("routing_decisions", "append_only"),
+        ("tenants", "by_hand"),
     ]
 
 

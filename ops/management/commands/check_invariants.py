@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandParser
-from rich.console import Console
 
+from ops.management.commands.check_ledger import show
 from payouts import invariants
 
 
@@ -28,10 +28,5 @@ class Command(BaseCommand):
                 json.dumps({"ok": not broken, "checks": [asdict(v) for v in verdicts]})
             )
         else:
-            console = Console(file=cast(IO[str], self.stdout), highlight=False)
-            for verdict in verdicts:
-                mark = "[red]✗" if verdict.broken else "[green]✓"
-                console.print(f"{mark} {verdict.name}[/]  {verdict.says}")
-                for row in verdict.broken:
-                    console.print(f"    {row}", markup=False)
+            show(cast(IO[str], self.stdout), verdicts)
         sys.exit(1 if broken else 0)
