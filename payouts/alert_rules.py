@@ -17,6 +17,7 @@ from payouts import banks, batches, clock, invariants
 from payouts.alerts import RULES, Finding, raise_new, rule
 
 MANY = 5000
+LOOKED_BACK = timedelta(days=1)
 
 
 # Swept at times of their own: promises every five minutes, invariants more seldom than they cost.
@@ -32,7 +33,8 @@ def _rows(sql: str, params: list[Any]) -> Iterator[tuple[UUID, UUID, str]]:
 @rule("sla_violation", severity="high", resolves_itself=False)
 def late_payouts(now: datetime) -> Iterator[Finding]:
     """Payouts past their promise, marked once and for good."""
-    return _mark_late(now)
+    yield from _mark_late(now)
+    yield from _mark_settled_late(now)
 
 
 def sweep_instant_promises() -> int:
@@ -55,6 +57,22 @@ def _mark_late(now: datetime, *, only: str = "") -> Iterator[Finding]:
     )
     for payout_id, tenant_id, target in _rows(sql, [now, now]):
         message = f"Promised for {target} and not settled"
+        yield Finding(key=str(payout_id), message=message, payout_id=payout_id, tenant_id=tenant_id)
+
+
+def _mark_settled_late(now: datetime) -> Iterator[Finding]:
+    """What was settled late between two looks. A bank that paid in time and reported late kept the promise."""
+    sql = (
+        "UPDATE payouts SET sla_violated = true, sla_violated_at = %s WHERE id IN (SELECT p.id FROM payouts p"
+        " WHERE NOT p.sla_violated AND p.settled_at > p.sla_target_at AND p.settled_at > %s"
+        " AND (NOT EXISTS (SELECT FROM bank_evidence e WHERE e.payout_id = p.id AND e.kind = 'settled'"
+        "   AND e.value_date <= p.sla_target_settlement_date)"
+        "  OR EXISTS (SELECT FROM payout_sla_rules r WHERE r.id = p.sla_rule_id AND r.target_seconds > 0))"
+        " ORDER BY p.settled_at LIMIT 5000 FOR NO KEY UPDATE SKIP LOCKED)"
+        " RETURNING id, tenant_id, sla_target_settlement_date::text"
+    )
+    for payout_id, tenant_id, target in _rows(sql, [now, now - LOOKED_BACK]):
+        message = f"Promised for {target} and settled later"
         yield Finding(key=str(payout_id), message=message, payout_id=payout_id, tenant_id=tenant_id)
 
 

@@ -323,15 +323,15 @@ def check_health(bank: BankLine) -> Health:
         return Health(healthy=False, message=type(error).__name__)
 
 
-def note_call(bank: BankLine, outcome: Outcome) -> None:
+def note_call(bank: BankLine, outcome: Outcome, *, asked_s_ago: float) -> None:
     """Let the breaker learn from a call that told the bank something. A refusal is a good answer.
 
     "You sent that before" is neither: the bank works, and what became of the order must be asked.
     """
     if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED) or outcome.events:
-        breaker.note_success(bank.id)
+        breaker.note_success(bank.id, asked_s_ago=asked_s_ago)
     elif not is_duplicate(outcome.code):
-        breaker.note_failure(bank.id, reason=outcome.code)
+        breaker.note_failure(bank.id, reason=outcome.code, asked_s_ago=asked_s_ago)
 
 
 def sandbox_clock_offset() -> float:

@@ -40,6 +40,9 @@ def ensure_rows() -> None:
         )
 
 
+# An answer to a call from before the pause was over is no try of a half-open bank.
+TRIED_SQL = "clock_timestamp() - make_interval(secs => %(ago)s) >= s.breaker_open_until"
+
 # As SQL, for whoever reads the state anyway; an open breaker whose pause is over is half open.
 STATE_SQL = (
     "CASE WHEN s.breaker = 'open' AND s.breaker_open_until > clock_timestamp() THEN 'open'"
@@ -60,8 +63,11 @@ def take_probe(connector_id: UUID) -> bool:
         return bool(cursor.rowcount == 1)
 
 
-def note_failure(connector_id: UUID, *, reason: str) -> None:
-    """A call failed: count it, open the breaker when it was one too many, or leave the bank alone longer."""
+def note_failure(connector_id: UUID, *, reason: str, asked_s_ago: float = 0.0) -> None:
+    """A call failed: count it, open the breaker when it was one too many, or leave the bank alone longer.
+
+    `asked_s_ago`: how long ago the call began.
+    """
     with transaction.atomic():
         ensure_rows()
         with connection.cursor() as cursor:
@@ -70,20 +76,20 @@ def note_failure(connector_id: UUID, *, reason: str) -> None:
                 f" breaker_failures = CASE WHEN {RECENT} THEN s.breaker_failures + 1 ELSE 1 END,"
                 f" breaker_since = CASE WHEN {RECENT} THEN s.breaker_since ELSE clock_timestamp() END,"
                 " breaker_reason = %(reason)s WHERE s.bank_connector_id = %(id)s"
-                f" RETURNING {STATE_SQL}, s.breaker_failures, s.breaker_reopened",
+                f" RETURNING {STATE_SQL}, s.breaker_failures, s.breaker_reopened, {TRIED_SQL}",
                 {
-                    "id": connector_id, "reason": reason[:200],
+                    "id": connector_id, "reason": reason[:200], "ago": asked_s_ago,
                     "window": settings.BREAKER_WINDOW_S,
                 },
             )  # fmt: skip
             row = cursor.fetchone()
         if row is None:
             return  # Somebody has just removed the connection.
-        state, failures, reopened = row
+        state, failures, reopened, tried = row
         if state == Breaker.CLOSED and failures >= settings.BREAKER_FAILURES:
             _open(connector_id, pauses=0)
             _say("connector.breaker_opened", connector_id, reason, failures=failures)
-        elif state == Breaker.HALF_OPEN:
+        elif state == Breaker.HALF_OPEN and tried:
             _open(connector_id, pauses=reopened + 1)
 
 
@@ -100,15 +106,17 @@ def _open(connector_id: UUID, *, pauses: int) -> None:
         )
 
 
-def note_success(connector_id: UUID) -> None:
+def note_success(connector_id: UUID, *, asked_s_ago: float = 0.0) -> None:
     """A bank took or refused an order: forget its failures. Mostly there are none, and nothing is written."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {STATE_SQL}, s.breaker_failures FROM bank_connector_state s WHERE s.bank_connector_id = %s",
-            [connector_id],
+            f"SELECT {STATE_SQL}, s.breaker_failures, {TRIED_SQL} FROM bank_connector_state s"
+            " WHERE s.bank_connector_id = %(id)s",
+            {"id": connector_id, "ago": asked_s_ago},
         )
-        state, failures = cursor.fetchone() or (Breaker.CLOSED, 0)
-    if state == Breaker.OPEN or (state == Breaker.CLOSED and not failures):
+        state, failures, tried = cursor.fetchone() or (Breaker.CLOSED, 0, False)
+    early = state == Breaker.OPEN or (state == Breaker.HALF_OPEN and not tried)
+    if early or (state == Breaker.CLOSED and not failures):
         return  # An answer to a call from before it opened says nothing: a probe will tell.
     with transaction.atomic():
         with connection.cursor() as cursor:

@@ -24,6 +24,7 @@ from payouts import (
     beneficiaries,
     bulk,
     clock,
+    contention,
     decisions,
     doorbell,
     funds,
@@ -153,23 +154,28 @@ def _write(drafts: list[Draft], *, actor: Actor) -> list[Draft]:
     """T0. Returns the drafts that became payouts; others are somebody's replay or not covered."""
     drafts = sorted(drafts, key=lambda d: (d.request.tenant_id, d.request.external_id))
     try:
-        with transaction.atomic(durable=True):
-            _limit_waiting()
-            at = clock.now()
-            try:
-                with transaction.atomic():
-                    created = _insert(drafts, actor=actor, at=at)
-            except funds.NotCovered:
-                # Lock the balances first, see what fits in the order of the list, write exactly that.
-                in_order = sorted(drafts, key=lambda d: d.index)
-                verdicts = funds.covered([draft.cover() for draft in in_order])
-                unfit = {d.index for d, fits in zip(in_order, verdicts, strict=True) if not fits}
-                fitting = [draft for draft in drafts if draft.index not in unfit]
-                created = _insert(fitting, actor=actor, at=at)
-            if any(draft.status == Status.PENDING for draft in created):
-                doorbell.ring("dispatch")
+        # A twin that holds a key of ours may wait for the balance that we hold: one of the two gives way.
+        return contention.again(lambda: _write_once(drafts, actor=actor))
     except OperationalError as error:
         raise _waited_too_long(error) from error
+
+
+def _write_once(drafts: list[Draft], *, actor: Actor) -> list[Draft]:
+    with transaction.atomic(durable=True):
+        _limit_waiting()
+        at = clock.now()
+        try:
+            with transaction.atomic():
+                created = _insert(drafts, actor=actor, at=at)
+        except funds.NotCovered:
+            # Lock the balances first, see what fits in the order of the list, write exactly that.
+            in_order = sorted(drafts, key=lambda d: d.index)
+            verdicts = funds.covered([draft.cover() for draft in in_order])
+            unfit = {d.index for d, fits in zip(in_order, verdicts, strict=True) if not fits}
+            fitting = [draft for draft in drafts if draft.index not in unfit]
+            created = _insert(fitting, actor=actor, at=at)
+        if any(draft.status == Status.PENDING for draft in created):
+            doorbell.ring("dispatch")
     return created
 
 
@@ -182,7 +188,7 @@ def _limit_waiting() -> None:
 
 
 def _waited_too_long(error: OperationalError) -> PayoutError:
-    if getattr(error.__cause__, "sqlstate", None) == "55P03":  # lock_not_available
+    if contention.sqlstate(error) == "55P03":  # lock_not_available
         return PayoutError("idempotency_in_progress", retry_after_s=1)
     return PayoutError("service_unavailable", retry_after_s=2)
 

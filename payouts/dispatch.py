@@ -8,9 +8,9 @@ is `doubt`'s business: nothing here ever sends it under another reference.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -23,6 +23,7 @@ from payouts import (
     clock,
     crypto,
     doorbell,
+    due,
     evidence,
     failover,
     funds,
@@ -34,12 +35,12 @@ from payouts import (
 from payouts.audit import engine
 from payouts.banks import BankLine, MaySend, Outcome, OutcomeKind
 from payouts.evidence import Statement
-from payouts.failover import NOT_AT_A_BANK
 from payouts.outcomes import Member
 from payouts.states import LockedPayout, Move
 
 log = logging.getLogger(__name__)
 ACTOR = engine("dispatch")
+TURN_S = 60.0  # Then somebody else goes on: a task that lasts for minutes is killed in the middle of a call.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,11 @@ class Claim:
 
 def dispatch_due() -> int:
     """Tell banks about everything that is due, one transmission at a time. Returns how many payouts moved."""
-    told = 0
+    told, until = 0, time.monotonic() + TURN_S
     _let_others_take_over()
     for bank in banks.lines():
         try:
-            told += _tell(bank)
+            told += _tell(bank, until=until)
         except (OperationalError, InterfaceError):
             raise
         except (
@@ -79,9 +80,9 @@ def _let_others_take_over() -> None:
         log.exception("no other bank could be looked for")
 
 
-def _tell(bank: BankLine) -> int:
+def _tell(bank: BankLine, *, until: float) -> int:
     told = 0
-    while (claim := claim_due(bank)) is not None:
+    while time.monotonic() < until and (claim := claim_due(bank)) is not None:
         doorbell.ring_now("dispatch")  # Somebody else can take the next while we wait for the bank.
         told += len(claim.payout_ids)
         carry(bank, claim)
@@ -100,9 +101,10 @@ def carry(bank: BankLine, claim: Claim) -> None:
 
 def tell(bank: BankLine, transmission_id: UUID, outgoing: banks.Transmission) -> None:
     """Send stored bytes, record what was heard (T2), and only then let the breaker learn from it."""
+    began = time.monotonic()
     outcome = call(bank, outgoing)
     outcomes.record_outcome(bank, transmission_id, outcome)
-    banks.note_call(bank, outcome)
+    banks.note_call(bank, outcome, asked_s_ago=time.monotonic() - began)
 
 
 # --- T1: claim ------------------------------------------------------------------------------------
@@ -112,7 +114,7 @@ def claim_due(bank: BankLine) -> Claim | None:
     """Choose due payouts of one bank and commit the intent to send them. None when nothing is due."""
     with transaction.atomic(durable=True):
         allowed = banks.may_send(bank.id)
-        ids = [] if allowed == MaySend.NO else _due_ids(bank)
+        ids = [] if allowed == MaySend.NO else due.ids_due(bank)
         if not ids:
             return None
         payouts = list(states.lock_payouts(ids).values())
@@ -130,62 +132,6 @@ def claim_due(bank: BankLine) -> Claim | None:
         moves = [Move(payout=p, to="processing", columns={"next_retry_at": None}) for p in payouts]
         states.transition(moves, actor=ACTOR, at=clock.now())
     return claim
-
-
-def _due_ids(bank: BankLine) -> list[UUID]:
-    """Ids that are due, locked, at most one transmission's worth; a file waits until its window closes."""
-    able = bank.capabilities
-    if able.style == "message":
-        return _take(bank, min(settings.WORKER_BATCH_SIZE, able.max_instructions))
-    if not _window_closed(bank):
-        return []
-    return _take(bank, able.max_instructions)
-
-
-def _window_closed(bank: BankLine) -> bool:
-    """One process collects for a file rail at a time, and only once the window or the file is full."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 84))", [str(bank.id)])
-        if not cursor.fetchone()[0]:
-            return False
-        cursor.execute(
-            "SELECT count(*), extract(epoch FROM clock_timestamp() - min(due_at)) FROM ("
-            " SELECT updated_at AS due_at FROM v_payouts_ready_for_processing v"
-            f" WHERE bank_connector_id = %(bank)s{NOT_AT_A_BANK}"
-            " UNION ALL SELECT next_retry_at FROM v_payouts_retry_queue v"
-            f" WHERE bank_connector_id = %(bank)s{NOT_AT_A_BANK}) due",
-            {"bank": bank.id},
-        )
-        waiting, oldest_s = cursor.fetchone()
-    if not waiting or not banks.transmissions_left(bank, clock.now()):
-        return False
-    left_s = settings.FILE_WINDOW_SECONDS - float(oldest_s)
-    if left_s <= 0 or waiting >= bank.capabilities.max_instructions:
-        return True
-    if left_s <= 60:
-        doorbell.ring("dispatch", delay_s=round(left_s + 0.05, 1))
-    return False
-
-
-def _take(bank: BankLine, limit: int) -> list[UUID]:
-    """The first `limit` of what is ready and what is to be retried, locked; others' rows are passed over."""
-    first = "priority_rank, " if settings.WORKER_ENABLE_PRIORITY else ""
-    queues = (
-        ("v_payouts_ready_for_processing", "created_at"),
-        ("v_payouts_retry_queue", "next_retry_at"),
-    )
-    found: list[tuple[Any, ...]] = []
-    with connection.cursor() as cursor:
-        for view, since in queues:
-            cursor.execute(
-                f"SELECT id, priority_rank, created_at FROM {view} v WHERE bank_connector_id = %s"
-                f"{NOT_AT_A_BANK}"
-                f" ORDER BY {first}{since} LIMIT %s FOR NO KEY UPDATE SKIP LOCKED",
-                [bank.id, limit],
-            )
-            found += cursor.fetchall()
-    ranked = sorted(found, key=lambda row: (row[1] if first else 0, row[2]))
-    return [row[0] for row in ranked[:limit]]
 
 
 def _insert_transmission(bank: BankLine, claim: Claim, payouts: Sequence[LockedPayout]) -> None:

@@ -19,6 +19,9 @@ from django.db import connection, transaction
 log = logging.getLogger(__name__)
 
 Ringer = Callable[[str, float], None]  # queue, delay in seconds
+LONGEST_DELAY_S = (
+    60.0  # A broker delivers twice what it keeps for longer than it remembers; rows know when.
+)
 QUIET_AFTER_FAILURE_S = 1.0  # While the broker is away, requests do not each wait for its time-out.
 
 _ringer: list[Ringer] = []
@@ -53,8 +56,8 @@ def ring(queue: str, *, delay_s: float = 0.0) -> None:
 
 
 def ring_now(queue: str, *, delay_s: float = 0.0) -> bool:
-    """Ring at once. Returns whether the ring was taken."""
-    if not _ringer or time.monotonic() < _quiet_until[0]:
+    """Ring at once. Returns whether the ring was taken; what lies further ahead is left to the poller."""
+    if not _ringer or time.monotonic() < _quiet_until[0] or delay_s > LONGEST_DELAY_S:
         return False
     try:
         _ringer[0](queue, delay_s)

@@ -15,6 +15,7 @@ from payouts.evidence import Statement
 
 log = logging.getLogger(__name__)
 ACTOR = engine("inbound")
+READS_MAX = 5  # Whoever takes up a document as often and never ends is killed by it.
 
 
 def poll_reports() -> int:
@@ -87,22 +88,41 @@ def _finish(bank: BankLine, cursor_text: str, *, error: str = "") -> None:
 def read_waiting(*, limit: int = 500) -> int:
     """Read stored documents that nobody has read, oldest first, each in its own transaction."""
     done = 0
-    while done < limit and _read_next():
+    while done < limit and (document_id := _next_unread()) is not None:
+        _read_one(document_id)
         done += 1
     return done
 
 
-def _read_next() -> bool:
+def _next_unread() -> UUID | None:
+    """The document to read next; the try is counted before it begins, so that one which kills us is seen."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, reads FROM bank_documents WHERE read_at IS NULL"
+            " ORDER BY received_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        cursor.execute("UPDATE bank_documents SET reads = reads + 1 WHERE id = %s", [row[0]])
+        if row[1] >= READS_MAX:
+            _note_read(row[0], error="reader_lost: nobody came back from reading it", events=0)
+    document_id: UUID = row[0]
+    return document_id
+
+
+def _read_one(document_id: UUID) -> None:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT id, bank_connector_id, remote_id, document_type, body FROM bank_documents"
-                " WHERE read_at IS NULL ORDER BY received_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"
+                "SELECT bank_connector_id, remote_id, document_type, body FROM bank_documents"
+                " WHERE id = %s AND read_at IS NULL FOR NO KEY UPDATE SKIP LOCKED",
+                [document_id],
             )
             row = cursor.fetchone()
         if row is None:
-            return False
-        document_id, connector_id, remote_id, document_type, sealed = row
+            return  # Somebody else reads it.
+        connector_id, remote_id, document_type, sealed = row
         try:
             with transaction.atomic():
                 body = crypto.open_sealed(
@@ -118,13 +138,16 @@ def _read_next() -> bool:
             log.exception("reading document %s broke", document_id)
             metrics.worker_failed("reports")
             error, count = f"reader_broke: {type(broken).__name__}", 0
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE bank_documents SET read_at = clock_timestamp(), error = %s, event_count = %s"
-                " WHERE id = %s",
-                [error, count, document_id],
-            )
-    return True
+        _note_read(document_id, error=error, events=count)
+
+
+def _note_read(document_id: UUID, *, error: str, events: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE bank_documents SET read_at = clock_timestamp(), error = %s, event_count = %s"
+            " WHERE id = %s",
+            [error, events, document_id],
+        )
 
 
 def _read(bank: BankLine, document_id: UUID, document: InboundDocument) -> tuple[str, int]:

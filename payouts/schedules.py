@@ -129,6 +129,12 @@ def due(now: datetime) -> list[Fire]:
     return sorted(fires, key=lambda fire: _rank(fire.schedule), reverse=True)
 
 
+def before(fire: Fire, now: datetime) -> list[Fire]:
+    """Fires that are due, nobody has run, and that must collect before this one does."""
+    ahead = (other for other in due(now) if _rank(other.schedule) > _rank(fire.schedule))
+    return [other for other in ahead if other.at <= fire.at]
+
+
 def _unrun(schedules: Iterable[BatchSchedule], now: datetime) -> Iterator[Fire]:
     for schedule in schedules:
         at = last_fire(schedule, now)

@@ -244,7 +244,13 @@ SPECTACULAR_SETTINGS = {
 # --- Celery: a doorbell, never the record ---------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = False  # A lost ring costs one poll; a doubled one costs nothing.
+# A ring goes back to the queue when whoever heard it dies. A lost one costs one poll, a doubled one nothing.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = (
+    True  # What kills every worker is counted by its rows, not by its ring.
+)
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # A worker waits for its broker as long as it takes.
@@ -260,7 +266,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,
 }
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_TIME_LIMIT = (
+    240  # Before the broker takes a ring for lost; a turn of dispatch ends after one minute.
+)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5

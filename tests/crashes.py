@@ -148,6 +148,7 @@ def _live(act: Act, arranged: tuple[Act, ...]) -> None:
 def blocked(count: int = 1) -> bool:
     """Whether as many sessions wait for a lock."""
     with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # A transaction sees one picture only.
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             " AND datname = current_database()"

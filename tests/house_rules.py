@@ -277,7 +277,7 @@ FLOATS = {
     "payouts/api/serializers.py": (1, "asks whether a number in metadata survives being one"),
     "payouts/api/figures.py": (1, "hours"),
     "payouts/backoff.py": (1, "seconds"),
-    "payouts/dispatch.py": (1, "seconds"),
+    "payouts/due.py": (1, "seconds"),
     "payouts/models/journal.py": (1, "seconds by which the sandbox's clock runs ahead"),
     "payouts_project/environment.py": (2, "durations in settings"),
     "payouts_project/retries.py": (2, "durations in settings"),

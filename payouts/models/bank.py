@@ -229,6 +229,7 @@ class BankDocument(models.Model):
     sha256 = models.BinaryField()
     body = models.BinaryField()  # Encrypted.
     received_at = models.DateTimeField(db_default=Now())
+    reads = models.IntegerField(db_default=0)  # Counted before reading begins.
     read_at = models.DateTimeField(null=True)
     error = models.TextField(default="", blank=True)
     event_count = models.IntegerField(default=0)

@@ -209,6 +209,11 @@ class Payout(models.Model):
                 name="payouts_with_a_promise",
             ),
             models.Index(
+                fields=["settled_at"],
+                condition=Q(sla_violated=False, settled_at__gt=F("sla_target_at")),
+                name="payouts_settled_late",
+            ),
+            models.Index(
                 fields=["batch_id"], condition=Q(batch_id__isnull=False), name="payouts_of_batch"
             ),
             models.Index(
