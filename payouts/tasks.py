@@ -6,11 +6,14 @@ A task carries no data: it says "look now", and the rows say what is to be done.
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 from celery import current_app, shared_task
 from celery.signals import task_failure, worker_ready
 from django.conf import settings
+from kombu import Connection
+from kombu.pools import producers
 
 from payouts import (
     alert_rules,
@@ -33,6 +36,7 @@ QUEUES = {
 }
 # Rings pile up while no worker runs; the first fresh one finds everything that they meant.
 STALE_AFTER_S = 30.0
+PATIENCE_S = 0.5
 
 
 def install_ringer() -> None:
@@ -41,9 +45,20 @@ def install_ringer() -> None:
 
 
 def _ring(queue: str, delay_s: float) -> None:
-    current_app.send_task(
-        QUEUES[queue], countdown=delay_s or None, expires=delay_s + STALE_AFTER_S, retry=False
-    )
+    with producers[_door()].acquire(block=True, timeout=PATIENCE_S) as producer:
+        current_app.send_task(
+            QUEUES[queue],
+            countdown=delay_s or None,
+            expires=delay_s + STALE_AFTER_S,
+            retry=False,
+            producer=producer,
+        )
+
+
+@cache
+def _door() -> Connection:
+    """Whoever rings waits for a broker that hangs for a moment only; workers that listen are patient."""
+    return current_app.connection_for_write(transport_options={"socket_timeout": PATIENCE_S})
 
 
 @worker_ready.connect

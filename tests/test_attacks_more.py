@@ -72,6 +72,17 @@ def test_the_more_specific_schedule_collects_first_when_two_fire_together(sandbo
     assert payout.batch_id == batch.id
 
 
+def test_run_by_hand_a_schedule_leaves_to_the_more_specific_one_what_waits_for_it(
+    sandbox: World,
+) -> None:
+    configured("daily")
+    configured("weekly", tenant_id=sandbox.tenant_id)
+    payout = waiting(sandbox)
+    assert batches.run_batches("daily", at=None, actor=sandbox.operator) == []
+    payout.refresh_from_db()
+    assert PayoutBatch.objects.get(id=payout.batch_id).batch_name == "weekly"
+
+
 def test_a_statement_that_books_one_payment_twice_does_not_match(
     sandbox: World, tmp_path: Path
 ) -> None:

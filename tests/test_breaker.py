@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from payouts import alerts, banks, breaker, dispatch, doubt
+from payouts.banks import Outcome, OutcomeKind
 from payouts.bankstate import BankHealth, Refused, Switched
 from payouts.models import Payout, PayoutAlert, PayoutAttempt, PayoutAuditLog, PayoutHold
 from tests.test_dispatch import booked, sepa
@@ -158,6 +159,22 @@ def test_a_good_answer_closes_it_and_a_failed_try_waits_longer(alone: World, set
     assert (health().breaker, alone.status(payout)) == ("closed", "sent")
     assert len(said("connector.breaker_closed")) == 1
     assert len(booked(alone, payout)) == 1
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_an_answer_to_a_call_from_before_it_opened_is_no_try(
+    alone: World, settings: Any, good: bool
+) -> None:
+    settings.BREAKER_FAILURES, settings.BREAKER_PAUSE_S = 1, 30
+    breaker.note_failure(sepa().id, reason="busy")
+    pause_is_over()
+    assert health().breaker == "half_open"
+    until = health().open_until
+    heard = Outcome(kind=OutcomeKind.ACCEPTED if good else OutcomeKind.UNKNOWN, code="late")
+    banks.note_call(sepa(), heard, asked_s_ago=20.0)  # It was asked while the bank still failed.
+    assert (health().breaker, health().open_until) == ("half_open", until)
+    banks.note_call(sepa(), heard, asked_s_ago=0.0)
+    assert health().breaker == ("closed" if good else "open")
 
 
 def test_refusals_never_open_it(alone: World, settings: Any) -> None:

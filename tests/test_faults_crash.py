@@ -13,14 +13,15 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
-from payouts import dispatch, evidence, funds
-from payouts.models import BankTransmission, Payout, PayoutHold
+from payouts import alerts, dispatch, doubt, evidence, funds, inbound, outcomes
+from payouts.models import BankDocument, BankTransmission, Payout, PayoutAlert, PayoutHold
 from tests.api_client import merchant, payout_body, snapshot
 from tests.crashes import after, at_commit_of, before, blocked, process, stops, wait_until
 from tests.test_api_races import _and_close
-from tests.test_dispatch import booked
+from tests.test_attacks import due_now
+from tests.test_dispatch import booked, expire_leases, sepa
 from tests.world import World
 
 
@@ -211,3 +212,50 @@ def test_F14_a_worker_stopped_beyond_its_lease_sends_nothing_new(
 
 def _sends() -> list[int]:
     return sorted(BankTransmission.objects.values_list("sends", flat=True))
+
+
+# --- What kills whoever touches it ----------------------------------------------------------------------
+
+
+def test_F52_what_kills_every_worker_reaches_a_person_and_the_others_are_paid(
+    real_sandbox: World, settings: Any
+) -> None:
+    settings.WORKER_BATCH_SIZE = 1
+    poison = real_sandbox.create()
+    tries = 0
+    while real_sandbox.status(poison) != "dlq":
+        tries += 1
+        assert tries <= evidence.POISON_TRIES, "the tries are not counted"
+        with process(dispatch.dispatch_due, STEPS["claimed"]) as victim:
+            assert victim.was_killed()
+        expire_leases()
+        doubt.recover_expired()
+        due_now()
+    assert tries == evidence.POISON_TRIES
+    assert PayoutHold.objects.get(payout=poison).status == "active"
+    good = real_sandbox.create()
+    dispatch.dispatch_due()
+    assert real_sandbox.status(good) == "sent"
+    assert booked(real_sandbox, poison) == []
+
+
+def test_F52_a_document_that_kills_every_reader_is_put_aside_and_the_next_is_read(
+    real_sandbox: World,
+) -> None:
+    bank = sepa()
+    with transaction.atomic():
+        for n in range(2):
+            outcomes.store_document(bank, b"%d" % n, document_type="x", remote_id=str(n))
+    for _ in range(inbound.READS_MAX):
+        with process(inbound.read_waiting, partial(before, inbound, "_read")) as victim:
+            assert victim.was_killed()
+    assert BankDocument.objects.filter(read_at=None).count() == 2
+    inbound.read_waiting()
+    killer, good = BankDocument.objects.order_by("received_at")
+    assert killer.error.startswith("reader_lost")
+    assert (killer.reads, good.reads) == (inbound.READS_MAX + 1, 1)
+    assert good.read_at is not None
+    alerts.sweep("unreadable_document")
+    told = PayoutAlert.objects.filter(alert_type="unreadable_document")
+    assert {alert.message.partition(":")[0] for alert in told} == {"x"}
+    assert told.count() == 2  # The killer, and the other one, which is no document of this bank.

@@ -12,8 +12,9 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 
-from payouts import alert_rules, alerts, clock, poller, sla, tasks
+from payouts import alert_rules, alerts, clock, dispatch, poller, sla, tasks
 from payouts.models import Payout, PayoutAlert, PayoutSlaRule
+from tests.test_evidence import say
 from tests.world import World
 
 
@@ -226,6 +227,23 @@ def test_a_late_payout_is_marked_and_told_once(sandbox: World) -> None:
     in_time.refresh_from_db()
     assert (late.sla_violated, in_time.sla_violated) == (True, False)
     assert late.sla_violated_at is not None
+
+
+@pytest.mark.django_db
+def test_what_settles_late_between_two_looks_is_marked_by_its_value_date(sandbox: World) -> None:
+    late, in_time, unsaid = (sandbox.create() for _ in range(3))
+    dispatch.dispatch_due()
+    for payout in (late, in_time, unsaid):
+        _make_late(payout, seconds=1)
+    promised = late.sla_target_settlement_date
+    say(sandbox, late, "settled", value_date=promised + timedelta(days=1))
+    say(sandbox, in_time, "settled", value_date=promised)  # The bank only told us late.
+    say(sandbox, unsaid, "settled")
+    assert alerts.sweep("sla_violation") == 2
+    assert alerts.sweep("sla_violation") == 0
+    assert [len(_alerts(payout)) for payout in (late, in_time, unsaid)] == [1, 0, 1]
+    marked = Payout.objects.filter(sla_violated=True).values_list("id", flat=True)
+    assert set(marked) == {late.id, unsaid.id}
 
 
 @pytest.mark.django_db
