@@ -104,7 +104,7 @@ def foreign_writers(tree: Tree) -> list[str]:
 
 
 LOCKERS = {
-    "ledger/book.py", "payouts/dispatch.py", "payouts/doubt.py", "payouts/inbound.py",
+    "ledger/book.py", "payouts/due.py", "payouts/doubt.py", "payouts/inbound.py",
     "payouts/lifecycle.py", "payouts/outcomes.py", "payouts/rotation.py", "payouts/states.py",
     "payouts/batches.py", "payouts/schedules.py",  # a schedule, always before payouts
     "payouts/alert_rules.py",  # marks late payouts; skips what is locked, so it waits for nobody

@@ -115,6 +115,7 @@ SERVES = {
     "payouts_processing": "what is at a bank just now, longest first",
     "payouts_ready": "dispatch: what is due at a bank, in order of service",
     "payouts_scheduled": "lifecycle: whose time has come",
+    "payouts_settled_late": "alerts: what settled late between two looks",
     "payouts_to_approve": "what waits for a second person",
     "payouts_to_reconcile": "reconciliation: what no booking of a bank was matched with",
     "payouts_to_retry": "dispatch: what is to be tried again",
@@ -129,7 +130,7 @@ def test_every_index_serves_a_named_query_or_guards_a_rule() -> None:
         f" WHERE c.relnamespace = 'public'::regnamespace AND {OURS.format('i.indrelid::regclass::text')}"
     )
     assert {name for name, unique in indexes if not unique} == set(SERVES)
-    assert (len(indexes), len(SERVES)) == (95, 38)
+    assert (len(indexes), len(SERVES)) == (96, 39)
 
 
 # --- views, functions, triggers -------------------------------------------------------------------------
@@ -296,6 +297,10 @@ HOT: dict[str, tuple[str, Callable[[World, Payout], object]]] = {
         lambda world, payout: lifecycle.expire_payouts(),
     ),
     "payouts_with_a_promise": ("UPDATE payouts SET sla_violated = true", _late),
+    "payouts_settled_late": (
+        "UPDATE payouts SET sla_violated = true, sla_violated_at = '",
+        lambda world, payout: list(alert_rules._mark_settled_late(clock.now())),
+    ),
     "payouts_dead": (
         "SELECT id, tenant_id, last_error_code FROM payouts WHERE status = 'dlq'",
         lambda world, payout: list(alert_rules.dead_payouts(clock.now())),
@@ -323,7 +328,7 @@ HOT: dict[str, tuple[str, Callable[[World, Payout], object]]] = {
         lambda world, payout: doubt.resolve_in_doubt(),
     ),
     "bank_documents_unread": (
-        "SELECT id, bank_connector_id, remote_id",
+        "SELECT id, reads FROM bank_documents",
         lambda world, payout: inbound.read_waiting(),
     ),
     "ledger_balances_one_each": (

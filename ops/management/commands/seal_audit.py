@@ -43,9 +43,20 @@ class Command(BaseCommand):
             self.stdout.write(lines, ending="")
             return
         try:
-            with options["output"].open("a") as file:
-                file.write(lines)
+            _append(options["output"], lines.encode())
         except OSError as error:
             raise CommandError(
                 f"{options['output']} cannot be written: {error}", returncode=2
             ) from None
+
+
+def _append(path: Path, data: bytes) -> None:
+    """All of it or nothing: half a line on a full disk would be no seal."""
+    with path.open("ab", buffering=0) as file:
+        start = file.tell()
+        try:
+            if file.write(data) != len(data):
+                raise OSError("there is no space left for it")
+        except OSError:
+            file.truncate(start)
+            raise
