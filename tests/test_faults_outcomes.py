@@ -93,8 +93,9 @@ def test_F26_a_bank_that_names_another_amount_stops_the_payout_and_calls_a_perso
     only_default_sepa()
     sandbox.bank.fault("wrong_amount", rail="sepa", count=1)
     payout = sandbox.create()
-    frozen = sandbox.reach(payout, "dlq")
-    assert frozen.last_error_code == "bank_mismatch"
+    dispatch.dispatch_due()
+    frozen = Payout.objects.get(pk=payout.pk)
+    assert (frozen.status, frozen.last_error_code) == ("dlq", "bank_mismatch")
     assert hold_of(payout) == "active"
     alerts.sweep("bank_contradiction")
     alert = PayoutAlert.objects.get(alert_type="bank_contradiction", payout_id=payout.id)
