@@ -26,6 +26,7 @@ def broken(facts: Facts) -> list[Violation]:
         *_read_your_writes(facts.after),
         *_never_back(facts.after),
         *_funding(facts),
+        *_answers_are_meant(facts.after),
     ]
 
 
@@ -93,6 +94,14 @@ def _refused_means_nothing_happened(facts: Facts) -> Iterator[Violation]:
             statuses = sorted({str(creation.status) for creation in all_of_it})
             says = f"refused with {', '.join(statuses)}, and it exists"
             yield Violation("I27", facts.by_key[name][0].id, says)
+
+
+def _answers_are_meant(calls: Sequence[Call]) -> Iterator[Violation]:
+    """No request and no fault gives a 500: what cannot be done now is a 503, and no answer at all is a fault's."""
+    for call in calls:
+        if call.status == 500:
+            subject = call.payout_id or call.key or call.verb
+            yield Violation("answers", subject, f"a {call.verb} of a client was answered with 500")
 
 
 def _wishes_are_noted(facts: Facts) -> Iterator[Violation]:

@@ -235,6 +235,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "told that it is cancelled, and it goes on": Corruption(
         "I28", spoil=heard("cancel", 200, "waiting", status="cancelled")
     ),
+    "answered with 500": Corruption("answers", spoil=heard("get", 500, "sent")),
     "created, and not found": Corruption("I31", spoil=heard("get", 404, "sent")),
     "read an older state": Corruption("I32", spoil=heard("get", 200, "sent", status="pending", version=1)),
     "read what cannot follow": Corruption(

@@ -40,7 +40,7 @@ NO_TRIGGER = Cut(  # Whatever its function says, and however often a later migra
 NEW_REFERENCE = Mutant(
     "new_reference",
     "after a time-out it sends the payment again under a new reference",
-    ("I22",),
+    ("I22", "I23"),
     (
         Cut(
             path="payouts/evidence.py",
@@ -103,7 +103,7 @@ NOT_FOUND_IS_BELIEVED = Mutant(
 CALL_IN_TRANSACTION = Mutant(
     "call_in_transaction",
     "it calls the bank inside the transaction that claims: a crash forgets what was sent",
-    ("I22",),
+    ("I22", "I23"),
     (
         Cut(
             path="payouts/dispatch.py",
