@@ -28,8 +28,8 @@ def test_nothing_is_paid_twice_or_lost_in_twenty_five_seconds_of_chaos() -> None
     report = chaos(Options(seed=1, seconds=25))
     assert not report.violations, told(report)
     assert report.drain_s is not None
-    assert report.activity["bookings"] > 0
-    assert report.activity["kills"] > 0
+    assert report.activity["bookings"] >= 5
+    assert report.activity["kills"] >= 3
     assert report.activity["restarts"] > 0
 
 

@@ -51,9 +51,6 @@ class Director:
             proxy.heal()
         for pid in list(self._stopped):
             self._resume(pid)
-        self.rig.move_clock(0)
-        if self.done["clock.worker"]:
-            self._kill("worker")
         self.simulator.heal()
         self.trace.note("heal", "everything")
 
