@@ -28,7 +28,10 @@ MOVED_CLOCK = Path(__file__).resolve().parent / "moved_clock"
 TIMINGS = {
     "CALL_DEADLINE_S": "2",
     "LEASE_S": "4",
-    "INQUIRY_HORIZON_S": "25",
+    # Long enough for a bank that was left alone meanwhile, short enough to end within a drain.
+    "INQUIRY_HORIZON_S": "40",
+    "RETRY_CAP_S": "4",
+    "BREAKER_PAUSE_MAX_S": "4",
     "WORKER_POLL_INTERVAL_MS": "1000",
     "WORKER_CONCURRENCY": "4",
     "WORKER_BATCH_SIZE": "3",  # More messages to break.

@@ -189,9 +189,14 @@ def _count(report: Report, rig: Rig, simulator: Simulator, director: Director, l
         report.statuses = dict(
             connection.execute("SELECT status, count(*) FROM payouts GROUP BY 1")
         )
-        report.dead = dict(connection.execute(
-            "SELECT last_error_code, count(*) FROM payouts WHERE status = 'dlq' GROUP BY 1"
-        ))  # fmt: skip
+        report.dead = dict(
+            connection.execute(
+                "SELECT p.last_error_code || ' at ' || coalesce(a.connector, '') || ' ' || p.rail, count(*)"
+                " FROM payouts p LEFT JOIN LATERAL (SELECT connector FROM payout_retry_log a"
+                " WHERE a.payout_id = p.id ORDER BY attempt_number DESC LIMIT 1) a ON true"
+                " WHERE p.status = 'dlq' GROUP BY 1"
+            )
+        )
         resends, attempts = connection.execute(
             "SELECT coalesce(sum(sends - 1) FILTER (WHERE sends > 1), 0)::int, count(*) FROM bank_transmissions"
         ).fetchone() or (0, 0)
