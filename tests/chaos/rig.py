@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,9 +101,8 @@ class Rig:
 
 
 @contextlib.contextmanager
-def started(given: Path | None) -> Iterator[Rig]:
+def started(state: Path) -> Iterator[Rig]:
     """Start all of it, and leave no process behind. From the main thread only."""
-    state = given or Path(tempfile.mkdtemp(prefix="payouts-chaos-"))
     state.mkdir(parents=True, exist_ok=True)
     state.chmod(0o711)  # PostgreSQL's account must be able to pass through.
     # What a process wrote outlives it without fsync: only a machine that dies loses it, and recovery is quick.

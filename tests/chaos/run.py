@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -97,10 +99,26 @@ class Watch(threading.Thread):
 
 def chaos(options: Options) -> Report:
     """Start everything, break it, heal it, and say what is left. From the main thread only."""
+    if options.state is not None:
+        return _chaos(options, options.state)
+    state = Path(tempfile.mkdtemp(prefix="payouts-chaos-"))
+    keep = False
+    try:
+        report = _chaos(options, state)
+        keep = bool(report.violations)
+    finally:
+        if not keep:
+            shutil.rmtree(state, ignore_errors=True)
+    if keep:
+        options.say(f"logs, trace and clients' log are kept in {state}")
+    return report
+
+
+def _chaos(options: Options, state: Path) -> Report:
     report = Report(options.seed, options.seconds)
     plan = draw(seed=options.seed, seconds=options.seconds, only=options.only, often=options.often)
     began = time.monotonic()
-    with started(options.state) as rig:
+    with started(state) as rig:
         options.say(f"started in {time.monotonic() - began:.1f} s, {rig.state}")
         simulator = Simulator(rig.engine.bank_port)
         log = ClientsLog(rig.state / "clients.jsonl")
