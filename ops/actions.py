@@ -58,6 +58,10 @@ NOW = {
     "failed": "due now",
     "cancelled": "cancelled, the merchant has the money back",
 }
+NOTED = {
+    "bank": "noted: it is cancelled if the bank refuses it",
+    "person": "noted: above the approval limit another person must ask for it, too",
+}
 
 
 def _told(results: Sequence[lifecycle.Result]) -> list[Outcome]:
@@ -68,7 +72,7 @@ def _tell(result: lifecycle.Result) -> Outcome:
     if isinstance(result, lifecycle.Refused):
         return refused(result.payout_id, result.error)
     if isinstance(result, lifecycle.Requested):
-        word = "noted: it is cancelled if the bank refuses it"
+        word = NOTED[result.awaits]
         return Outcome(id=result.payout_id, word=word)
     if result.replayed:
         return Outcome(

@@ -40,18 +40,22 @@ def may(request: HttpRequest, roles: frozenset[str]) -> bool:
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """The person at the workbench, as the audit log names them.
+    """The person at the workbench, as the audit log names them."""
+    return actor_for(request.user, request_id=str(getattr(request, "request_id", "")))
+
+
+def actor_for(user: Any, *, request_id: str = "") -> Actor:
+    """A login as the audit log names it, whatever door it came through.
 
     A login whose name is a UUID is that Molam ID: the same person at the API and here, so that nobody
     approves at one door what they asked for at the other.
     """
-    user, name = request.user, request.user.get_username()
-    held = roles_of(user)
+    name, held = user.get_username(), roles_of(user)
     role = next((role for role in STRONGEST_FIRST if role in held), "")
     return Actor(
         id=name if _is_uuid(name) else f"user:{name}",
         role=role or ("administrator" if user.is_superuser else ""),
-        request_id=str(getattr(request, "request_id", "")),
+        request_id=request_id,
     )
 
 

@@ -6,14 +6,16 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+LONGEST_ASKED_S = 86_400.0  # What a bank asks for by Retry-After is believed up to a day.
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """Exponential back-off with jitter. All in seconds.
+    """Exponential back-off with full jitter. All in seconds.
 
-    The wait before try n (n = 1 for the first repetition) lies between half and the whole of
-    min(cap, base * factor ** (n - 1)): never at once, never all together. `limit` repetitions, then a
-    person must look.
+    The wait before try n (n = 1 for the first repetition) lies anywhere between nothing and
+    min(cap, base * factor ** (n - 1)), so that what failed together does not come back together. `limit`
+    repetitions, then a person must look.
     """
 
     base_s: float
@@ -26,10 +28,24 @@ class RetryPolicy:
         exponent = min(max(repetition, 1) - 1, 64)  # 2 ** 64 seconds is beyond any cap.
         return min(self.cap_s, self.base_s * self.factor**exponent)
 
-    def delay_s(self, repetition: int, *, jitter: Callable[[], float] = random.random) -> float:
-        """How long to wait before a repetition; `jitter` gives a number from 0 to 1."""
+    def delay_s(
+        self,
+        repetition: int,
+        *,
+        at_least_s: float = 0.0,
+        left_s: float | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> float:
+        """How long to wait before a repetition; `jitter` gives a number from 0 to 1.
+
+        `left_s` is the time until a try comes too late for the day on which it was to be paid: the wait is
+        drawn from what is left, as long as anything is. `at_least_s` is what the bank asked for: its wish
+        outranks both.
+        """
         ceiling = self.ceiling_s(repetition)
-        return ceiling / 2 + ceiling / 2 * jitter()
+        if left_s is not None and left_s > 0:
+            ceiling = min(ceiling, left_s)
+        return max(ceiling * jitter(), min(at_least_s, LONGEST_ASKED_S))
 
 
 def inquiry_delay_s(*, first_s: float, cap_s: float, asked: int) -> float:

@@ -82,6 +82,8 @@ def _recover_next() -> bool:
 
 
 def _recover_one(transmission_id: UUID, connector_id: UUID, *, stored: bool) -> None:
+    members = outcomes.members_of(transmission_id)
+    outcomes.note_crash(members)
     kind, code = ("unknown", "worker_lost") if stored else ("not_sent", "claim_lost")
     statements = [
         Statement(
@@ -89,7 +91,7 @@ def _recover_one(transmission_id: UUID, connector_id: UUID, *, stored: bool) -> 
             bank_connector_id=connector_id, reference=member.reference, kind=kind, code=code,
             detail="the worker did not come back",
         )
-        for n, member in enumerate(outcomes.members_of(transmission_id))
+        for n, member in enumerate(members)
     ]  # fmt: skip
     evidence.record(statements, actor=ACTOR)
     state = "unsent" if not stored else "in_doubt" if _unknown(transmission_id) else "answered"
@@ -135,6 +137,10 @@ def _resolve(bank: BankLine, question: Question) -> None:
     if not _unknown(question.transmission_id):
         _close(question.transmission_id)  # A report was faster than we are.
         return
+    if question.inquiries > 3 and _is_past_horizon(question, times=2):
+        _give_up_waiting(
+            question
+        )  # Before it is asked: the question itself may be what kills workers.
     outcome = _ask(bank, question)
     if outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED):
         outcomes.record_outcome(bank, question.transmission_id, outcome, source="inquiry")
@@ -199,7 +205,7 @@ def _ask(bank: BankLine, question: Question) -> Outcome:
 def _may_resend(bank: BankLine, question: Question) -> bool:
     """Only to a bank that recognises a repetition, inside its window, and not on the heels of the last send."""
     able, now = bank.capabilities, clock.technical_now()
-    if able.dedup == "none":
+    if able.dedup == "none" or _is_poison(question):
         return False
     if able.dedup == "window":
         window = able.dedup_window or timedelta(0)
@@ -252,10 +258,19 @@ def _waiting_payouts(transmission_id: UUID) -> list[states.LockedPayout]:
     return [p for p in states.lock_payouts(ids).values() if p.status == "in_doubt"]
 
 
+def _is_past_horizon(question: Question, *, times: int = 1) -> bool:
+    age = clock.technical_now() - question.first_sent_at
+    return age >= times * timedelta(seconds=settings.INQUIRY_HORIZON_S)
+
+
+def _is_poison(question: Question) -> bool:
+    """Telling it cost one worker after the other."""
+    return outcomes.crashes_of(question.transmission_id) >= evidence.POISON_TRIES
+
+
 def _give_up_waiting(question: Question) -> None:
     """After the horizon, or where no repetition is allowed and the bank knows nothing: a person, hold kept."""
-    age = clock.technical_now() - question.first_sent_at
-    if age < timedelta(seconds=settings.INQUIRY_HORIZON_S):
+    if not _is_past_horizon(question) and not _is_poison(question):
         return
     error = {
         "last_error_code": "outcome_unknown",

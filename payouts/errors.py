@@ -58,6 +58,14 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "second_person_required": (403, "Above the limit another person must decide"),
     "stale_version": (409, "It is not what you have seen: look again"),
     "approval_expired": (409, "The approval comes too late"),
+    "not_attestable": (
+        409,
+        "No bank's letter is needed: its outcome is known, or is still being asked for",
+    ),
+    "letter_contradicts": (
+        409,
+        "You have stated something else about this order: two others must agree",
+    ),
     "not_approvable": (409, "It does not wait for approval"),
     "alert_already_resolved": (409, "The alert is resolved already"),
     "service_unavailable": (503, "A part of the engine does not answer: try again"),

@@ -16,12 +16,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 
-from payouts import bulk, clock, states
+from payouts import bulk, clock, retrying, states
 from payouts.audit import Actor
-from payouts.backoff import RetryPolicy
 from payouts.states import TRANSITIONS, LockedPayout, Move
 
 TEXT_MAX = 500
@@ -40,7 +38,7 @@ class Statement:
     these about its own call). `reaction` says what a refusal leads to. `amount` None: not stated.
     """
 
-    source: str  # answer | inquiry | report | engine | operator
+    source: str  # answer | inquiry | report | engine | letter
     source_key: str
     position: int
     bank_connector_id: UUID
@@ -70,6 +68,7 @@ class _Attempt:
     reference: str
     state: str
     sends: int
+    crashes: int
     bank: tuple[UUID, str, str]  # The connection, its name and its rail.
     columns: dict[str, Any] = field(default_factory=dict)
 
@@ -99,8 +98,8 @@ ATTEMPT_MOVES: dict[str, dict[str, str]] = {
     "settled": {},
     "rejected": {"settled": "settled", "returned": "settled"},  # Settled outranks refused.
 }  # fmt: skip
-# What breaks our own worker every time must reach a person, even when it kills the process (sends are
-# counted when a payout is claimed, before any work).
+# What breaks our own worker every time must reach a person, even when it kills the process: then whoever
+# finds the claim counts the crash (outcomes.note_crash).
 ENGINE_FAULTS = ("claim_lost", "prepare_failed")
 POISON_TRIES = 8
 PAID_KINDS = ("accepted", "settled", "returned")
@@ -142,14 +141,16 @@ def _find_attempts(statements: Sequence[Statement]) -> dict[tuple[UUID, str], _A
     keys = sorted({(s.bank_connector_id, s.reference) for s in statements})
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT a.bank_connector_id, a.reference, a.id, a.payout_id, a.state, a.sends, a.connector, a.rail"
-            " FROM payout_retry_log a"
+            "SELECT a.bank_connector_id, a.reference, a.id, a.payout_id, a.state, a.sends, a.crashes,"
+            " a.connector, a.rail FROM payout_retry_log a"
             " JOIN unnest(%s::uuid[], %s::text[]) AS w (connector, reference)"
             " ON a.bank_connector_id = w.connector AND a.reference = w.reference",
             [[key[0] for key in keys], [key[1] for key in keys]],
         )
         return {
-            (row[0], row[1]): _Attempt(row[2], row[3], row[1], row[4], row[5], (row[0], *row[6:]))
+            (row[0], row[1]): _Attempt(
+                row[2], row[3], row[1], row[4], row[5], row[6], (row[0], *row[7:])
+            )
             for row in cursor.fetchall()
         }
 
@@ -259,27 +260,13 @@ def _not_sent_steps(
         return [("dlq", _error(statement))]
     if case.payout.cancel_requested:
         return [("failed", _error(statement)), ("cancelled", {})]
-    if statement.code in ENGINE_FAULTS and _engine_faults(attempt) + 1 >= POISON_TRIES:
+    if statement.code in ENGINE_FAULTS and attempt.crashes >= POISON_TRIES:
         return [("dlq", _error(statement))]
     again_at_once = statement.code == "claim_lost" and attempt.sends <= 2
-    delay = 0.0 if again_at_once else _policy(case.payout.rail).delay_s(attempt.sends)
-    return [
-        (
-            "failed",
-            {"next_retry_at": _in(max(delay, statement.retry_after_s or 0)), **_error(statement)},
-        )
-    ]
-
-
-def _engine_faults(attempt: _Attempt) -> int:
-    """How often our own worker broke on this attempt; what a bank was too busy for does not count."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM bank_evidence WHERE payout_id = %s AND attempt_id = %s AND code = ANY(%s)",
-            [attempt.payout_id, attempt.id, list(ENGINE_FAULTS)],
-        )
-        faults: int = cursor.fetchone()[0]
-        return faults
+    delay = 0.0
+    if not again_at_once:
+        delay = retrying.wait_s(case.payout, attempt.sends, asked_s=statement.retry_after_s)
+    return [("failed", {"next_retry_at": _in(delay), **_error(statement)})]
 
 
 def _rejection_steps(
@@ -298,7 +285,7 @@ def _rejection_steps(
         return [("cancelled", {})] if case.payout.cancel_requested else []
     wants_retry = statement.reaction in ("retry", "retry_other_rail")
     if wants_retry and retries < case.payout.max_retries and "failed" in TRANSITIONS[status]:
-        delay = max(_policy(case.payout.rail).delay_s(retries + 1), statement.retry_after_s or 0)
+        delay = retrying.wait_s(case.payout, retries + 1, asked_s=statement.retry_after_s)
         return [("failed", {"next_retry_at": _in(delay), "retry_count": retries + 1, **error})]
     return [("dlq", error)] if "dlq" in TRANSITIONS[status] else []
 
@@ -340,11 +327,6 @@ def _note_attempt(statement: Statement, attempt: _Attempt, new_state: str) -> No
 
 def _error(statement: Statement) -> dict[str, Any]:
     return {"last_error": statement.detail, "last_error_code": statement.code}
-
-
-def _policy(rail: str) -> RetryPolicy:
-    policy: RetryPolicy = settings.RETRY_POLICIES[rail]
-    return policy
 
 
 def _in(seconds: float) -> datetime:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import banks, crypto, evidence
+from payouts import banks, crypto, evidence, states
 from payouts.audit import engine
 from payouts.banks import BankLine, Outcome, OutcomeKind
 from payouts.evidence import Statement
@@ -50,6 +50,28 @@ def members_of(transmission_id: UUID) -> list[Member]:
         )
         names = list(Member.__slots__)
         return [Member(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def note_crash(members: Sequence[Member]) -> None:
+    """A worker broke on these orders, or did not come back from them. Payouts are locked first, as everywhere."""
+    states.lock_payouts(m.payout_id for m in members)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE payout_retry_log SET crashes = crashes + 1, updated_at = clock_timestamp()"
+            " WHERE id = ANY(%s)",
+            [[m.attempt_id for m in members]],
+        )
+
+
+def crashes_of(transmission_id: UUID) -> int:
+    """How many workers one of these orders has cost."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(max(crashes), 0) FROM payout_retry_log WHERE transmission_id = %s",
+            [transmission_id],
+        )
+        crashes: int = cursor.fetchone()[0]
+        return crashes
 
 
 def stored_transmission(transmission_id: UUID) -> banks.Transmission:

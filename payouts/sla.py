@@ -175,6 +175,24 @@ def next_cutoff(rule: Rule | None, moment: datetime) -> datetime:
     return datetime.combine(day, cutoff, tzinfo=zone).astimezone(ZoneInfo("UTC"))
 
 
+def seconds_left(
+    moment: datetime,
+    *,
+    cutoff: time | None,
+    time_zone: str,
+    calendar: str,
+    weekend: str | None = None,
+) -> float | None:
+    """How long what is sent still counts for today. None: there is no cut-off, or it has passed for today."""
+    local = moment.astimezone(ZoneInfo(time_zone))
+    if cutoff is None or local.time() >= cutoff:
+        return None
+    if not is_banking_day(local.date(), calendar, weekend):
+        return None
+    end = datetime.combine(local.date(), cutoff, tzinfo=local.tzinfo)
+    return (end.astimezone(ZoneInfo("UTC")) - moment).total_seconds()
+
+
 def _end_of(day: date, time_zone: str) -> datetime:
     midnight = datetime.combine(day + timedelta(days=1), time(0), tzinfo=ZoneInfo(time_zone))
     return midnight.astimezone(ZoneInfo("UTC"))

@@ -18,6 +18,7 @@ from payouts.states import LockedPayout, Move
 
 CANCELLABLE = ("requires_approval", "scheduled", "pending", "failed", "dlq")
 CANCEL_LATER = ("processing", "in_doubt")
+DECIDERS = frozenset({"finance_ops", "treasury_ops"})  # Whom we know as a person with that role.
 EXTRA_RETRIES = 3  # What a person's retry adds to the budget.
 
 
@@ -76,6 +77,8 @@ def judge_cancel(
 def _judge_give_up(payout: LockedPayout, *, actor: Actor, reason: str) -> Result | Move:
     """No bank has it, as each bank's word or our own call says; two people must say that it ends here."""
     asked = payout.give_up_requested_by
+    if actor.role not in DECIDERS:
+        return Refused(payout.id, PayoutError("second_person_required"))
     if asked in ("", actor.id):
         return Requested(payout.id, payout.status, awaits="person")
     if payout.created_by == actor.id:
@@ -105,7 +108,7 @@ def _judge_revival(
     """A dead one gets a new budget. Above the limit that is somebody else's decision, and approves it anew."""
     columns: dict[str, Any] = {"max_retries": payout.retry_count + EXTRA_RETRIES}
     if payout.above_limit:
-        if payout.created_by == actor.id:
+        if payout.created_by == actor.id or actor.role not in DECIDERS:
             return Refused(payout.id, PayoutError("second_person_required"))
         columns |= {"give_up_requested_by": "", "give_up_requested_at": None}
         columns |= _approval(payout, actor=actor, now=now)

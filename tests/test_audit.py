@@ -19,6 +19,7 @@ from payouts import (
     beneficiaries,
     creation,
     dispatch,
+    letters,
     lifecycle,
     reconciliation,
     rotation,
@@ -60,6 +61,16 @@ def approve(world: World) -> None:
     change(world, lifecycle.approve_payouts, payout)
 
 
+def attest(world: World) -> None:
+    """A bank may have it, nobody asks any more, and a person knows what it wrote."""
+    payout = world.create()
+    assert dispatch.claim_due(sepa()) is not None
+    run("UPDATE payouts SET status = 'dlq' WHERE id = %(id)s", {"id": payout.pk})
+    letters.attest(
+        [payout.pk], actor=world.operator, says="settled", document="LETTER-1", reason=REASON, tenant_id=None
+    )  # fmt: skip
+
+
 def resolve(world: World) -> None:
     alert = raise_alert(world.tenant_id)
     alerts.resolve_alerts([alert.pk], actor=world.operator, reason=REASON)
@@ -96,6 +107,7 @@ VERBS: dict[str, tuple[Callable[[World], Any], str]] = {
     "lifecycle.cancel_payouts": (lambda w: change(w, lifecycle.cancel_payouts, w.create()), "payout.cancelled"),
     "lifecycle.retry_payouts": (lambda w: change(w, lifecycle.retry_payouts, dead(w)), "payout.pending"),
     "lifecycle.approve_payouts": (approve, "payout.pending"),
+    "letters.attest": (attest, "payout.attested"),
     "lifecycle.deposit": (deposit, "ledger.deposit"),
     "beneficiaries.create_beneficiary": (lambda w: w.pay_to("new", iban=IBAN), "beneficiary.created"),
     "alerts.resolve_alerts": (resolve, "alert.resolved"),
@@ -105,8 +117,18 @@ VERBS: dict[str, tuple[Callable[[World], Any], str]] = {
     "reconciliation.take_in": (take_in, "document.taken_in"),
 }  # fmt: skip
 # Verbs that change nothing, and one that is proven with its own test (tests/test_crypto.py).
-ELSEWHERE = {"lifecycle.foresee", "creation.quote_payouts", "rotation.rotate"}
-MODULES = (creation, lifecycle, beneficiaries, alerts, bankstate, banks, reconciliation, rotation)
+ELSEWHERE = {"lifecycle.foresee", "letters.foresee", "creation.quote_payouts", "rotation.rotate"}
+MODULES = (
+    creation,
+    letters,
+    lifecycle,
+    beneficiaries,
+    alerts,
+    bankstate,
+    banks,
+    reconciliation,
+    rotation,
+)
 
 
 def test_every_verb_of_a_person_is_in_the_table() -> None:

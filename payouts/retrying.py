@@ -1,0 +1,48 @@
+"""When a payout is tried again: its rail's policy, what the bank asked for, and the cut-offs of its day.
+
+A try after the cut-off is not forbidden, it is only worth less: the money arrives a banking day later. So a
+wait never runs past a cut-off that the next try could still make.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection
+
+from payouts import banks, clock, sla
+from payouts.backoff import RetryPolicy
+from payouts.states import LockedPayout
+
+MARGIN_S = 60.0  # A try takes its time to reach the bank.
+
+
+def wait_s(payout: LockedPayout, repetition: int, *, asked_s: float | None) -> float:
+    """Seconds to wait before a repetition; `asked_s` is the bank's Retry-After."""
+    policy: RetryPolicy = settings.RETRY_POLICIES[payout.rail]
+    left_s = _left_s(payout, clock.now())
+    return policy.delay_s(repetition, at_least_s=asked_s or 0.0, left_s=left_s)
+
+
+def _left_s(payout: LockedPayout, now: datetime) -> float | None:
+    """Until the first cut-off of today that a try can still make: the bank's, or that of what was promised."""
+    able = banks.line(payout.bank_connector_id).capabilities
+    margin_s = MARGIN_S + (settings.FILE_WINDOW_SECONDS if able.style == "file" else 0)
+    ends = [
+        sla.seconds_left(now, cutoff=able.cutoff, time_zone=able.time_zone, calendar=able.calendar)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.cutoff_time, r.time_zone, r.calendar, r.weekend FROM payouts p"
+            " JOIN payout_sla_rules r ON r.id = p.sla_rule_id WHERE p.id = %s",
+            [payout.id],
+        )
+        for cutoff, time_zone, calendar, weekend in cursor.fetchall():
+            ends.append(
+                sla.seconds_left(
+                    now, cutoff=cutoff, time_zone=time_zone, calendar=calendar, weekend=weekend
+                )
+            )
+    left = [end - margin_s for end in ends if end is not None and end > margin_s]
+    return min(left, default=None)
