@@ -320,7 +320,8 @@ def newest(how_many: int) -> list[Anchor]:
 
 # --- what is asked all the time ---------------------------------------------------------------------------
 
-TAIL = 60  # Seals whose rows are read again each time.
+TAIL = 60  # Seals whose rows are read again each time, …
+TAIL_ROWS = 20_000  # … from the newest on, until it is so many.
 # For `invariants`: the whole chain by its links, its end by its rows.
 BROKEN_CHAIN = f"""
 SELECT 'seal ' || number || ' does not follow the one before' FROM (
@@ -329,9 +330,10 @@ SELECT 'seal ' || number || ' does not follow the one before' FROM (
   FROM audit_seals WINDOW w AS (ORDER BY number)) s WHERE number <> before + 1 OR previous <> due
 UNION ALL
 SELECT 'seal ' || s.number || ': what was sealed is not what is there (verify_audit says which row)' FROM (
-  SELECT *, lag(upto, 1, {BEGINNING}) OVER (ORDER BY number) AS after FROM audit_seals
-  WHERE number >= (SELECT max(number) FROM audit_seals) - {TAIL}) s
-WHERE (s.number = 1 OR s.number > (SELECT max(number) FROM audit_seals) - {TAIL})
+  SELECT *, lag(upto, 1, {BEGINNING}) OVER (ORDER BY number) AS after,
+         sum(octet_length(members)) OVER (ORDER BY number DESC) - octet_length(members) AS newer
+  FROM audit_seals WHERE number >= (SELECT max(number) FROM audit_seals) - {TAIL}) s
+WHERE s.newer < {TAIL_ROWS * RECORD} AND (s.number = 1 OR s.number > (SELECT max(number) FROM audit_seals) - {TAIL})
   AND (s.hash <> {SEAL_HASH.format("s")} OR s.members IS DISTINCT FROM (
     SELECT {MEMBERS} FROM payout_audit_log l WHERE l.id > s.after AND l.id <= s.upto))
 """
