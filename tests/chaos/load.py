@@ -123,7 +123,7 @@ class Client(threading.Thread):
     def run(self) -> None:
         acts = {
             self.pay: 50, self.repeat: 7, self.look: 9, self.list_some: 4, self.ask_balances: 3,
-            self.put_money_in: 3, self.pay_many: 3, self.change_mind: 9, self.help_dead: 4, self.pay_large: 3,
+            self.put_money_in: 3, self.pay_many: 6, self.change_mind: 9, self.help_dead: 4, self.pay_large: 3,
             self.pay_too_much: 1,
         }  # fmt: skip
         while not self.town.stop.is_set():
@@ -174,7 +174,7 @@ class Client(threading.Thread):
         same = [one for one in self.town.accounts if one.tenant == account.tenant]
         items = [
             {**self._body(self.rng.choice(same), self._amount()), "idempotencyKey": self._uuid()}
-            for _ in range(self.rng.randint(2, 5))
+            for _ in range(self.rng.randint(3, 8))
         ]
         asked = self._asked(
             "bulk", "POST", "/api/payouts/bulk", account.tenant, body={"payouts": items}

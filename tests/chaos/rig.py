@@ -33,7 +33,7 @@ TIMINGS = {
     "BREAKER_PAUSE_MAX_S": "4",
     "WORKER_POLL_INTERVAL_MS": "1000",
     "WORKER_CONCURRENCY": "4",
-    "WORKER_BATCH_SIZE": "3",  # More messages to break.
+    "WORKER_BATCH_SIZE": "4",  # More messages to break.
     "FILE_WINDOW_SECONDS": "1",
 }
 

@@ -126,7 +126,7 @@ def _chaos(options: Options, state: Path) -> Report:
         town = Town(rig.engine.port, log, settle_in(rig.engine, rig.dsn))
         director = Director(rig, simulator, trace, seed=options.seed)
         clients = [
-            Client(n, seed=options.seed, town=town, pause_s=0.35)
+            Client(n, seed=options.seed, town=town, pause_s=0.3)
             for n in range(1, options.clients + 1)
         ]
         watch = Watch(rig, simulator, log.lines.path)
