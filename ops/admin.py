@@ -117,9 +117,11 @@ class PayoutAdmin(ActingAdmin):
             "sla_rule_id", "sla_target_settlement_date", "sla_target_at", "sla_violated", "sla_violated_at",
         )),
         ("Life", (
-            "created_at", "created_by", "created_by_role", "approved_by", "approved_at", "scheduled_at",
+            "created_at", "created_by", "created_by_role", "approved_by", "approved_at", "approval_hash",
+            "scheduled_at",
             "processing_started_at", "sent_at", "settled_at", "settlement_final_at", "failed_at",
-            "cancel_requested_at", "cancel_reason", "cancelled_at", "rejected_at", "returned_at",
+            "cancel_requested_at", "give_up_requested_by", "give_up_requested_at", "given_up_by", "cancel_reason",
+            "cancelled_at", "rejected_at", "returned_at",
             "reconciliation_status", "reconciled_at", "updated_at",
         )),
         ("Error", (

@@ -62,6 +62,10 @@ def next_words(payout: Payout) -> SafeString:
         more = format_html("Retry {} at {}.", tries, looks.when(payout.next_retry_at))
     elif payout.status == "scheduled" and payout.scheduled_at:
         more = format_html("It goes at {}.", looks.when(payout.scheduled_at))
+    elif payout.status == "requires_approval" and payout.hold.expires_at:
+        more = format_html(
+            "Unless somebody does, it is cancelled at {}.", looks.when(payout.hold.expires_at)
+        )
     elif payout.status in ("sent", "pending", "processing"):
         more = format_html("Promised for {}.", looks.when(payout.sla_target_settlement_date))
     elif payout.status == "dlq":
@@ -69,6 +73,9 @@ def next_words(payout: Payout) -> SafeString:
         more = format_html(
             "{} <strong>{}</strong>", more, bank_words.remedy(payout.last_error_code)
         )
+        if payout.give_up_requested_by:
+            asked = looks.code(payout.give_up_requested_by)
+            more = format_html("{} {} asked to give it up: another person must, too.", more, asked)
     elif payout.status == "settled" and payout.settlement_final_at:
         more = format_html("It may come back until {}.", looks.when(payout.settlement_final_at))
     elif payout.status in ("rejected", "returned"):

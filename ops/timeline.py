@@ -30,6 +30,8 @@ DONE = {
     "payout.returned": "Came back, money given back",
     "payout.reconciled": "Matched with the bank's statement",
     "payout.retry_requested": "A person made it due at once",
+    "payout.give_up_requested": "A person asked to give it up, another one must, too",
+    "payout.attested": "A person stated what the bank has written",
     "payout.cancel_requested": "A person asked to cancel it",
 }
 

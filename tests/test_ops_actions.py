@@ -140,6 +140,25 @@ def test_giving_up_gives_the_money_back(people: dict[str, Client], sandbox: Worl
     assert (row.to_status, row.actor, row.reason) == ("cancelled", "user:treasury", REASON)
 
 
+def test_above_the_limit_two_people_give_up_and_the_page_says_who_asked(
+    people: dict[str, Client], sandbox: World, settings: Any
+) -> None:
+    settings.APPROVAL_LIMITS = {"*": 5}
+    payout = sandbox.create(amount="10.00")
+    assert "Unless somebody does, it is cancelled at" in read(people["finance"], page_url(payout))
+    act(people["treasury"], "approve", payout)
+    sandbox.bank.fault("reject", code="BE01", rail="sepa", count=1)
+    sandbox.reach(payout, "dlq")
+    answer = act(people["finance"], "cancel", payout).content.decode()
+    assert "another person must ask for it, too" in answer
+    assert "user:finance" in read(people["treasury"], page_url(payout))
+    assert (
+        "the merchant has the money back"
+        in act(people["treasury"], "cancel", payout).content.decode()
+    )
+    assert last_row(payout).data == {"asked_by": "user:finance"}
+
+
 def test_a_refused_verb_says_its_code_in_words_and_changes_nothing(
     people: dict[str, Client], sandbox: World
 ) -> None:
