@@ -11,9 +11,10 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from payouts_project import counters, retries
 from payouts_project import environment as env
-from payouts_project import retries
 
+counters.install()  # before anything is counted
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEMO_PASSWORD = env.text("DEMO_PASSWORD", "")  # of the sandbox logins; made by `./dev up`
 STATE_DIR = Path(env.text("STATE_DIR", str(BASE_DIR / ".state")))

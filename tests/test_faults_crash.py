@@ -225,13 +225,13 @@ def test_F52_what_kills_every_worker_reaches_a_person_and_the_others_are_paid(
     tries = 0
     while real_sandbox.status(poison) != "dlq":
         tries += 1
-        assert tries <= evidence.POISON_TRIES, "the tries are not counted"
+        assert tries <= 8, "the tries are not counted, or for too long"
         with process(dispatch.dispatch_due, STEPS["claimed"]) as victim:
             assert victim.was_killed()
         expire_leases()
         doubt.recover_expired()
         due_now()
-    assert tries == evidence.POISON_TRIES
+    assert tries == 8
     assert PayoutHold.objects.get(payout=poison).status == "active"
     good = real_sandbox.create()
     dispatch.dispatch_due()

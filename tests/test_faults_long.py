@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from payouts.models import BankTransmission, Payout
 from tests.api_client import merchant, payout_body, snapshot
 from tests.crashes import before, process
 from tests.test_dispatch import booked
+from tests.test_reliability import ROOT
 from tests.world import World
 
 pytestmark = pytest.mark.long
@@ -135,6 +137,38 @@ def test_F40_a_full_disk_for_files_stops_no_payout_and_leaves_no_half_file(
         assert all(line.startswith("{") and line.endswith("}") for line in lines)
         assert len(set(lines)) == len(lines)
         assert real_sandbox.status(payout) in ("sent", "settled")
+
+
+COUNTS = """
+import django; django.setup()
+from payouts import metrics
+for n in range({series}):
+    metrics.start_at_zero([(f"bank-{{n}}", "sepa")])
+{full}
+for n in range({series}):
+    metrics.start_at_zero([(f"other-{{n}}", "sepa")])
+metrics.worker_failed("poller")
+print("alive")
+"""
+FILL = """
+import os
+with open(os.environ["PROMETHEUS_MULTIPROC_DIR"] + "/ballast", "wb", buffering=0) as file:
+    try:
+        while True: file.write(bytes(4096))
+    except OSError: pass
+"""
+
+
+@pytest.mark.parametrize(("series", "full"), [(1, ""), (60, FILL)])
+def test_F40_a_process_that_counts_survives_a_full_disk(series: int, full: str) -> None:
+    """Full when it starts, and full while it counts on."""
+    with small_disk(size="1500k") as disk, nullcontext() if full else filled(disk):
+        script = COUNTS.format(series=series, full=full)
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120,
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(disk)}, cwd=ROOT,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr[-500:]
 
 
 # --- F48 ------------------------------------------------------------------------------------------------
