@@ -28,9 +28,10 @@ def drawn() -> list[Mutant]:
     return random.Random(commit()).sample(MUTANTS, DRAWN)
 
 
-def chaos(sources: Path, *options: str, timeout: float) -> subprocess.CompletedProcess[str]:
-    """A run that ends with the first violation."""
-    return run_in(sources, "tests.chaos", "--json", "--stop-at-first", *options, timeout=timeout)
+def chaos(sources: Path, state: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A run that ends with the first violation. Its own end is far behind the limit that tests look at."""
+    run = ("tests.chaos", "--json", "--stop-at-first", "--state", str(state))
+    return run_in(sources, *run, *options, timeout=5 * LIMIT_S)
 
 
 def test_each_way_to_be_wrong_is_among_them() -> None:
@@ -57,35 +58,40 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.processes
 @pytest.mark.parametrize("mutant", drawn(), ids=lambda mutant: mutant.name)
-def test_a_drawn_mutant_is_caught(mutant: Mutant, sources: Path) -> None:
-    assert_caught(mutant, sources, within=2 * LIMIT_S)  # Other tests run beside it.
+def test_a_drawn_mutant_is_caught(mutant: Mutant, sources: Path, tmp_path: Path) -> None:
+    """Other tests run beside it: how long it takes is looked at where none do."""
+    catch(mutant, sources, tmp_path)
 
 
 @pytest.mark.long
 @pytest.mark.processes
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_every_mutant_is_caught(mutant: Mutant, sources: Path) -> None:
-    assert_caught(mutant, sources)
+def test_every_mutant_is_caught_within_a_minute(
+    mutant: Mutant, sources: Path, tmp_path: Path
+) -> None:
+    took = catch(mutant, sources, tmp_path)
+    assert took < LIMIT_S, f"{mutant.name} was caught after {took:.0f} s"
 
 
 @pytest.mark.long
 @pytest.mark.processes
 @pytest.mark.parametrize("options", sorted({mutant.options for mutant in MUTANTS}), ids=" ".join)
 def test_the_engine_as_it_is_passes_with_the_same_options(
-    options: tuple[str, ...], sources: Path
+    options: tuple[str, ...], sources: Path, tmp_path: Path
 ) -> None:
-    done = chaos(sources, *options, timeout=240)
+    done = chaos(sources, tmp_path / "state", *options)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def assert_caught(mutant: Mutant, sources: Path, *, within: float = LIMIT_S) -> None:
+def catch(mutant: Mutant, sources: Path, place: Path) -> float:
+    """Run it until it is caught for what it is wrong about. Returns how many seconds that took, start included."""
     began = time.monotonic()
     with made(mutant.cuts, sources):
-        done = chaos(sources, *mutant.options, timeout=within + 30)
+        done = chaos(sources, place / "state", *mutant.options)
     took = time.monotonic() - began
     assert done.returncode == 1, f"{mutant.name} was not caught\n{done.stdout}{done.stderr[-3000:]}"
     report = json.loads(done.stdout)
     found = {violation["invariant"] for violation in report["violations"]}
     assert found & set(mutant.caught_by), f"{mutant.name} was taken for something else: {report}"
     assert report["activity"]["bookings"] > 0, "it pays nobody: that is not what it is wrong about"
-    assert took < within, f"{mutant.name} was caught after {took:.0f} s"
+    return took
