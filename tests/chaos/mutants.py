@@ -28,6 +28,7 @@ class Mutant:
 
 
 def only(faults: str, *more: str, often: int = 4, seconds: int = 30) -> tuple[str, ...]:
+    """Options that meet it soon. Killing is left out: on a slow machine a worker that dies often does nothing wrong."""
     return ("--only", faults, "--often", str(often), "--seconds", str(seconds), *more)
 
 
@@ -116,7 +117,7 @@ CALL_IN_TRANSACTION = Mutant(
             "            told += len(claim.payout_ids)\n            carry(bank, claim)\n    return told\n",
         ),
     ),
-    only("simulator.late_answer,bank.swallow,bank.delay,kill.worker_child", often=6),
+    only("simulator.late_answer,bank.swallow,bank.delay"),
 )
 
 TWO_LIVE_ATTEMPTS = Mutant(
@@ -170,7 +171,7 @@ IDEMPOTENCY_IN_REDIS = Mutant(
             new='fields=("tenant_id", "external_id", "id"), name="payouts_idempotency_key"',
         ),
     ),
-    only("valkey.flush,database.commit_after,kill.web_child", often=6),
+    only("valkey.flush,database.commit_after"),
 )
 
 LOST_LEASE_LOSES_EVIDENCE = Mutant(
