@@ -135,8 +135,8 @@ class Engine(RuleBasedStateMachine):
         return self.payouts[which % len(self.payouts)] if self.payouts else None
 
     def _sum(self, currency: str, statuses: set[str]) -> Decimal:
-        wanted = (p for p in self.payouts if p.request.currency == currency)
-        return sum((p.request.amount for p in wanted if p.status in statuses), Decimal(0))
+        wanted = (p for p in self.payouts if p.status in statuses)
+        return Decimal(sum(p.request.amount for p in wanted if p.request.currency == currency))
 
     def available(self, currency: str) -> Decimal:
         return self.came_in[currency] - self._sum(currency, set(NEXT) - GIVEN_BACK)
@@ -159,9 +159,8 @@ class Engine(RuleBasedStateMachine):
             assert result.error.code == "insufficient_funds"
             return
         assert isinstance(result, creation.Created), result
-        wanted = Wanted(result.payout_id, request, "pending")
-        wanted.status = "requires_approval" if wanted.above_limit else "pending"
-        self.payouts.append(wanted)
+        status = "requires_approval" if request.amount > LIMIT else "pending"
+        self.payouts.append(Wanted(result.payout_id, request, status))
 
     @rule(which=WHICH, times=st.integers(1, 3))
     def create_same_key(self, which: int, times: int) -> None:
