@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from tests.chaos.journal import Trace
-from tests.chaos.load import FINANCE, Asked, Client, Town, send
+from tests.chaos.load import FINANCE, Asked, Client, Heard, Town, send
 from tests.chaos.rig import Rig
 from tests.chaos.simulator import DAY_S, Simulator
 
@@ -80,14 +80,18 @@ class _Operator:
             ).fetchall()
         for payout_id, tenant, status in rows:
             if status == "requires_approval":
-                self._act("approve", payout_id, tenant, None)
+                heard = self._act("approve", payout_id, tenant, None)
+                if (
+                    heard.status == 409
+                ):  # Days have passed meanwhile: an approval would come too late.
+                    self._act("cancel", payout_id, tenant, {"reason": "nobody approved it in time"})
             elif payout_id not in self.retried:
                 self.retried.add(payout_id)
                 self._act("retry", payout_id, tenant, {"reason": "the banks are well again"})
 
-    def _act(self, verb: str, payout_id: str, tenant: str, body: Any) -> None:
+    def _act(self, verb: str, payout_id: str, tenant: str, body: Any) -> Heard:
         asked = Asked(
             verb=verb, method="POST", path=f"/api/payouts/{payout_id}/{verb}", tenant=tenant, role=FINANCE,
             user="44444444-4444-4444-8444-444444444444", body=body, payout_id=payout_id,
         )  # fmt: skip
-        send(self.town, OPERATOR, asked)
+        return send(self.town, OPERATOR, asked)
