@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import random
 
 LONGEST_ASKED_S = 86_400.0  # What a bank asks for by Retry-After is believed up to a day.
 
@@ -34,9 +34,9 @@ class RetryPolicy:
         *,
         at_least_s: float = 0.0,
         left_s: float | None = None,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] | None = None,
     ) -> float:
-        """How long to wait before a repetition; `jitter` gives a number from 0 to 1.
+        """How long to wait before a repetition; `jitter` gives a number from 0 to 1, by chance unless told.
 
         `left_s` is the time until a try comes too late for the day on which it was to be paid: the wait is
         drawn from what is left, as long as anything is. `at_least_s` is what the bank asked for: its wish
@@ -45,7 +45,7 @@ class RetryPolicy:
         ceiling = self.ceiling_s(repetition)
         if left_s is not None and left_s > 0:
             ceiling = min(ceiling, left_s)
-        return max(ceiling * jitter(), min(at_least_s, LONGEST_ASKED_S))
+        return max(ceiling * (jitter or random)(), min(at_least_s, LONGEST_ASKED_S))
 
 
 def inquiry_delay_s(*, first_s: float, cap_s: float, asked: int) -> float:

@@ -11,6 +11,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 
+from payouts import backoff
 from tests import world
 from tests.migrated import django_db_modify_db_settings
 from tests.molam_id import place, trusted
@@ -61,13 +62,22 @@ def bank(bank_server: int, settings: Any) -> Iterator[world.Bank]:
 
 
 @pytest.fixture
-def sandbox(db: None, bank: world.Bank) -> World:
+def whole_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process a retry waits as long as its policy allows: a test that looks at what failed finds it so.
+
+    Engines that a test starts draw by chance, as in life.
+    """
+    monkeypatch.setattr(backoff, "random", lambda: 1.0)
+
+
+@pytest.fixture
+def sandbox(db: None, bank: world.Bank, whole_waits: None) -> World:
     """Banks, a merchant with money in two currencies and a beneficiary on each rail, in a test transaction."""
     return world.build(bank)
 
 
 @pytest.fixture
-def real_sandbox(transactional_db: None, bank: world.Bank) -> Iterator[World]:
+def real_sandbox(transactional_db: None, bank: world.Bank, whole_waits: None) -> Iterator[World]:
     """The same with real commits, for races and for what happens on commit."""
     yield world.build(bank)
     cache.clear()
