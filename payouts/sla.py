@@ -185,7 +185,7 @@ def seconds_left(
 ) -> float | None:
     """How long what is sent still counts for today. None: there is no cut-off, or it has passed for today."""
     local = moment.astimezone(ZoneInfo(time_zone))
-    if cutoff is None or local.time() >= cutoff:
+    if cutoff is None or cutoff <= local.time():
         return None
     if not is_banking_day(local.date(), calendar, weekend):
         return None

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from payouts.errors import REFUSALS
 
 # Codes of verbs that are no part of the API (commands, the workbench), or of no operation of its own.
-ELSEWHERE = ("batch_", "connector_", "reconciliation_", "rate_limited")
+ELSEWHERE = ("batch_", "connector_", "reconciliation_", "rate_limited", "letter_", "not_attestable")
 
 
 @pytest.fixture(scope="module")
