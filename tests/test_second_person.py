@@ -194,7 +194,8 @@ def test_R39_the_database_lets_nobody_give_up_alone(sandbox: World) -> None:
     same = ", given_up_by = %(one)s, give_up_requested_by = %(one)s"
     assert refusal(alone.format(same), values) == Refusal(CHECK, "payouts_given_up_by_another")
     both = ", given_up_by = %(one)s, give_up_requested_by = %(two)s"
-    assert refusal(alone.format(both), values, late=False) is None
+    # Two may; that the money must move with it is another rule.
+    assert refusal(alone.format(both), values) == Refusal(CHECK, "hold_payout_follows")
 
 
 def test_no_time_ends_a_hold_once_an_attempt_exists(sandbox: World) -> None:
