@@ -17,6 +17,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 from payouts_project import embedded, sandbox
 
@@ -37,6 +38,15 @@ def pytest_load_initial_conftests(
         for name, value in {**sandbox.test_environment(state), **urls}.items():
             os.environ.setdefault(name, value)
     return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one group stay in one process: pytest-xdist writes the group where pytest 9.2 no longer reads it."""
+    for item in items:
+        grouped = item.__dict__.get("_nodeid")
+        if grouped and hasattr(item, "_id"):
+            item._id = coerce_node_id(grouped)
 
 
 def _skips(config: pytest.Config) -> list[pytest.TestReport]:

@@ -20,7 +20,7 @@ WANTED = (
     "new_reference", "timeout_is_failure", "not_found_is_believed", "call_in_transaction", "two_live_attempts",
     "idempotency_in_redis", "lost_lease_loses_evidence", "hold_expires_in_flight",
 )  # fmt: skip
-pytestmark = pytest.mark.xdist_group("mutants")
+pytestmark = pytest.mark.xdist_group("engine")  # One engine under load at a time.
 
 
 def drawn() -> list[Mutant]:
