@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import psutil
 import pytest
 import redis
 
-from tests.running_engine import Running
+from tests.running_engine import ROOT, Running
 from tests.test_processes import example, wait_for_row
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("engine")]
@@ -75,6 +76,34 @@ def test_F09_F10_what_was_rung_and_is_wiped_costs_one_poll(engine: Running) -> N
         assert waiting.llen("payouts") > 0
         waiting.flushall()
     wait_told(engine, payouts)
+
+
+@contextmanager
+def a_second_beat(engine: Running) -> Iterator[None]:
+    """Started as the first one was."""
+    first = psutil.Process(engine.pids()["beat"])
+    with subprocess.Popen(first.cmdline(), env=first.environ(), cwd=ROOT) as second:
+        try:
+            yield
+            assert second.poll() is None
+        finally:
+            second.kill()
+
+
+def test_F45_two_real_beats_make_one_run_of_each_fire(engine: Running) -> None:
+    before = engine.query("SELECT count(*) FROM payout_batches")[0][0]
+    with a_second_beat(engine):
+        body = example(engine, "iban") | {"amount": "13.00", "priority": "batch"}
+        made = engine.merchant.call("POST", "/api/payouts", body).body["payout"]["id"]
+        for _ in range(2):
+            engine.bank.call("POST", "/_sim/clock", {"advance_seconds": 86_400})
+            time.sleep(2.5)  # Both tick every second or so.
+        wait_told(engine, [made])
+    twice = "SELECT batch_name, currency, scheduled_at FROM payout_batches GROUP BY 1, 2, 3 HAVING count(*) > 1"
+    assert engine.query(twice) == []
+    assert engine.query("SELECT count(*) FROM payout_batches")[0][0] > before
+    runs = "SELECT count(*) FROM payout_batch_items WHERE payout_id::text = %s"
+    assert engine.query(runs, made) == [(1,)]
 
 
 def test_F15_a_killed_child_of_a_worker_loses_nothing(engine: Running) -> None:

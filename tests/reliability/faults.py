@@ -21,6 +21,7 @@ MORE = "tests/test_attacks_more.py"
 OUTCOMES = "tests/test_faults_outcomes.py"
 PROCESSES = "tests/test_processes.py"
 RACES = "tests/test_api_races.py"
+CREATES = "tests/test_engine_creates.py"
 RECONCILIATION = "tests/test_reconciliation.py"
 RUNNING = "tests/test_faults_running.py"
 SCHEDULES = "tests/test_schedules.py"
@@ -50,12 +51,15 @@ ROWS: tuple[Proof, ...] = (
          f"{CRASH}::test_F03_cut_at_the_commit_a_create_is_neither_made_nor_failed"),
     _row("F04", "50 creates at once with one key: one payout, one hold, 49 replays.",
          f"{RACES}::test_fifty_creates_with_one_key_make_one_payout",
-         f"{RACES}::test_without_the_unique_key_that_race_is_lost"),
+         f"{RACES}::test_without_the_unique_key_that_race_is_lost",
+         f"{CREATES}::test_one_key_fifty_times_is_one_payout"),
     _row("F05", "50 at once with one key and 50 bodies: one payout, 49 refused by idempotency_key_reused.",
-         f"{RACES}::test_fifty_requests_with_one_key_make_the_first_one"),
+         f"{RACES}::test_fifty_requests_with_one_key_make_the_first_one",
+         f"{CREATES}::test_one_key_with_fifty_bodies_is_the_first_of_them"),
     _row("F06", "50 at once with money for 3: exactly 3, the balance never below zero.",
          f"{RACES}::test_money_for_three_pays_exactly_three_of_fifty",
-         f"{RACES}::test_without_the_condition_on_the_balance_more_are_paid"),
+         f"{RACES}::test_without_the_condition_on_the_balance_more_are_paid",
+         f"{CREATES}::test_money_for_three_pays_three_of_fifty"),
     _row("F07", "The first of two with one key dies while the second waits: the second becomes the first.",
          f"{CRASH}::test_F07_whoever_waits_behind_a_request_that_is_killed_becomes_the_first",
          f"{RACES}::test_a_twin_of_one_that_broke_becomes_the_first"),
@@ -159,7 +163,8 @@ ROWS: tuple[Proof, ...] = (
     _row("F44", "There is one database: keys, balances and states are read from nowhere else.",
          f"{DATABASE}::test_F44_there_is_one_database_and_nothing_reads_from_another"),
     # --- time -------------------------------------------------------------------------------------------
-    _row("F45", "Two beats: one run for a fire time.", f"{BATCHES}::test_two_beats_make_one_run"),
+    _row("F45", "Two beats: one run for a fire time.", f"{BATCHES}::test_two_beats_make_one_run",
+         f"{RUNNING}::test_F45_two_real_beats_make_one_run_of_each_fire"),
     _row("F46", "Beat was away for two fire times: caught up once, and told.",
          f"{BATCHES}::test_missed_fires_are_caught_up_once_and_told"),
     _row("F47", "No delay or ETA beyond a minute in the broker; tasks carry nothing.",
