@@ -79,7 +79,7 @@ def test_nobody_borrows_the_owners_eyes_for_a_table_of_their_own(role: str) -> N
     definers = run(
         "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
     )
-    assert len(definers) == 5
+    assert len(definers) == 8
     with acting_as(role):
         run("CREATE TEMP TABLE bait (id uuid)")
         for (name,) in definers:

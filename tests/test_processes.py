@@ -131,11 +131,11 @@ def assert_paid_once(engine: Running, payouts: dict[str, Decimal]) -> None:
 
 
 # What the short check leaves to `./dev prove`; the short form of `./dev chaos` kills all of them, together.
-LATER = ("beat", "web", "valkey", "poller", "bank_simulator")
+LATER = ("beat", "web", "poller", "bank_simulator")
 IN_PROVE = [pytest.param(name, marks=pytest.mark.long) for name in LATER]
 
 
-@pytest.mark.parametrize("victim", ["worker", "postgres", *IN_PROVE])
+@pytest.mark.parametrize("victim", ["worker", "valkey", "postgres", *IN_PROVE])
 def test_payouts_end_where_they_should_though_a_process_is_killed(
     engine: Running, victim: str
 ) -> None:
