@@ -104,15 +104,19 @@ def configure_banks() -> None:
         "subscription_key": "sandbox",
         "encrypted_pin": "c2FuZGJveA==",
     }
-    for name, rail, driver, preference, config in CONNECTIONS:
-        banks.configure(
-            name=name,
-            rail=rail,
-            driver=driver,
-            config={**config, "bank": name},
-            credentials=secrets,
-            preference=preference,
-        )
+    banks.configure(
+        [
+            banks.Connection(
+                name=name,
+                rail=rail,
+                driver=driver,
+                config={**config, "bank": name},
+                credentials=secrets,
+                preference=preference,
+            )
+            for name, rail, driver, preference, config in CONNECTIONS
+        ]
+    )
 
 
 def configure_schedules() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
+from uuid_utils.compat import uuid7
 
 from connectors import accounts, registry, sandbox
 from connectors.accounts import AccountInvalid, CanonicalAccount
@@ -55,7 +56,6 @@ from payouts.bankstate import (
     resume,
 )
 from payouts.breaker import take_probe
-from payouts.models import BankConnector
 
 __all__ = [
     "AccountDetails",
@@ -187,34 +187,66 @@ def _read(sql: str, params: list[Any]) -> list[BankLine]:
         ]  # fmt: skip
 
 
-def configure(
-    *,
-    name: str,
-    rail: str,
-    driver: str,
-    config: dict[str, object],
-    credentials: dict[str, str],
-    preference: int = 100,
-    actor: Actor = CONFIGURED,
-) -> UUID:
-    """Make a bank connection known; one that is known keeps its id and gets the new settings."""
-    with transaction.atomic(durable=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A bank connection as somebody wants it: what `configure` makes known."""
+
+    name: str
+    rail: str
+    driver: str
+    config: Mapping[str, object]
+    credentials: Mapping[str, str]
+    preference: int = 100
+
+
+def configure(wanted: Sequence[Connection], *, actor: Actor = CONFIGURED) -> list[UUID]:
+    """Make bank connections known; one that is known keeps its id and gets the new settings. Ids in order."""
+    ways = [[c.name for c in wanted], [c.rail for c in wanted]]
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
         audit.by_verb()
-        row, fresh = BankConnector.objects.get_or_create(
-            name=name, rail=rail, defaults={"driver": driver, "credentials": b"", "config": config}
+        cursor.execute(
+            "INSERT INTO bank_connectors (id, name, rail, driver, config, credentials, preference, enabled)"
+            " SELECT w.id, w.name, w.rail, '', '{}', '', 100, true"
+            " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS w (id, name, rail)"
+            " ON CONFLICT (name, rail) DO NOTHING RETURNING id",
+            [[uuid7() for _ in wanted], *ways],
         )
-        row.driver, row.config, row.preference = driver, config, preference
-        row.credentials = crypto.seal(
-            json.dumps(credentials).encode(),
-            table="bank_connectors",
-            column="credentials",
-            row=row.id,
+        fresh = {row[0] for row in cursor.fetchall()}
+        cursor.execute(
+            "SELECT c.name, c.rail, c.id FROM bank_connectors c"
+            " JOIN unnest(%s::text[], %s::text[]) AS w (name, rail) USING (name, rail)",
+            ways,
         )
-        row.save()
-        data = {"connector": f"{name}:{rail}", "driver": driver, "settings": sorted(config)}
-        action = "connector.created" if fresh else "connector.configured"
-        audit.record([audit.AuditRow(action=action, data=data)], actor=actor)
-    return row.id
+        known = {(name, rail): row_id for name, rail, row_id in cursor.fetchall()}
+        ids: list[UUID] = [known[c.name, c.rail] for c in wanted]
+        cursor.execute(
+            "UPDATE bank_connectors c SET driver = w.driver, config = w.config::jsonb, credentials = w.credentials,"
+            " preference = w.preference FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[],"
+            " %s::smallint[]) AS w (id, driver, config, credentials, preference) WHERE c.id = w.id",
+            [
+                ids, [c.driver for c in wanted], [json.dumps(c.config) for c in wanted],
+                [_sealed(c, row_id) for c, row_id in zip(wanted, ids, strict=True)],
+                [c.preference for c in wanted],
+            ],
+        )  # fmt: skip
+        audit.record(
+            [_told(c, fresh=row_id in fresh) for c, row_id in zip(wanted, ids, strict=True)],
+            actor=actor,
+        )
+    return ids
+
+
+def _sealed(wanted: Connection, row_id: UUID) -> bytes:
+    secret = json.dumps(dict(wanted.credentials)).encode()
+    return crypto.seal(secret, table="bank_connectors", column="credentials", row=row_id)
+
+
+def _told(wanted: Connection, *, fresh: bool) -> audit.AuditRow:
+    data = {"connector": f"{wanted.name}:{wanted.rail}", "driver": wanted.driver}
+    return audit.AuditRow(
+        action="connector.created" if fresh else "connector.configured",
+        data={**data, "settings": sorted(wanted.config)},
+    )
 
 
 def draw(connector_id: UUID, name: str, count: int, *, start: int = 0) -> int:

@@ -47,6 +47,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A whole running engine, shared by every test that is marked `processes` and grouped as "engine"."""
     with running(tmp_path_factory.mktemp("engine"), WORKER_POLL_INTERVAL_MS="1000") as started:
         yield started
+        assert started.ends_whole()
 
 
 @pytest.fixture

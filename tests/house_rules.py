@@ -79,7 +79,6 @@ PLANNED = {
 UNNAMED = {
     "payouts/bulk.py": "writes where its caller says; callers are read",
     "payouts/rotation.py": "its tables are in SEALED, read below",
-    "payouts/banks.py": "saves a BankConnector",
     "payouts/schedules.py": "hangs its doorbell into the tables of Celery beat",
     "ops/bench.py": "writes to tables of its own, bench_*",
     "ops/bench_plain.py": "writes to tables of its own, plain_*",

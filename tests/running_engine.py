@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from ops.http_client import Client
@@ -124,6 +125,13 @@ class Running:
             kind: {"id": one, "account_id": account, "currency": currency}
             for kind, one, account, currency in rows
         }
+
+    def ends_whole(self) -> bool:
+        """Ctrl-C ends it within 40 seconds, with a status that says so, and leaves no process behind."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        started = time.monotonic()
+        ended_well = self.stop() in (0, 130) and time.monotonic() - started < 40
+        return ended_well and not [member for member in family if member.is_running()]
 
     def stop(self) -> int:
         """Ctrl-C, and wait."""

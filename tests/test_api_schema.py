@@ -35,7 +35,7 @@ CHECKS = [
     response_schema_conformance,
 ]  # fmt: skip
 ROLES = ("merchant_admin", "finance_ops", "treasury_ops", "billing_ops")
-SHORT, LONG = 5, 70  # Requests for each operation, good and bad.
+SHORT, LONG = 2, 70  # Requests for each operation, good and bad.
 
 
 def web(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

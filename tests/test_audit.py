@@ -91,10 +91,14 @@ def switch(world: World, verb: Callable[..., Any]) -> None:
 
 def configure(world: World) -> None:
     row = BankConnector.objects.get(name="default", rail="sepa")
-    banks.configure(
-        name=row.name, rail=row.rail, driver=row.driver, config=row.config, credentials={"api_key": "x"},
-        actor=world.operator,
-    )  # fmt: skip
+    wanted = banks.Connection(
+        name=row.name,
+        rail=row.rail,
+        driver=row.driver,
+        config=row.config,
+        credentials={"api_key": "x"},
+    )
+    banks.configure([wanted], actor=world.operator)
 
 
 def take_in(world: World) -> None:

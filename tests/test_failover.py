@@ -130,10 +130,11 @@ def _add_another_rail() -> None:
     """A second way for SEPA accounts, on another rail of the same simulated bank."""
     line = sepa("backup")
     run("UPDATE bank_connectors SET enabled = false WHERE rail = 'sepa_instant'")
-    banks.configure(
+    other = banks.Connection(
         name="other", rail="faster_payments", driver="sepa", config=line.config,
         credentials={"api_key": "only-for-tests"}, preference=500,
     )  # fmt: skip
+    banks.configure([other])
 
 
 def test_a_refusal_of_the_rail_is_tried_on_another_rail(sandbox: World) -> None:
