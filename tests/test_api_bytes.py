@@ -28,7 +28,7 @@ from tests.byte_changes import changed
 from tests.world import IBAN, World
 
 SEED = 4
-SHORT, LONG = 25, 2500  # Changed bodies for each address.
+SHORT, LONG = 12, 2500  # Changed bodies for each address.
 PATIENCE_S = 5.0  # For one answer, on a machine that does many things at once.
 ROLES = ("merchant_admin", "finance_ops", "treasury_ops", "system")
 

@@ -34,7 +34,7 @@ MANY = hypothesis_settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-SOME = hypothesis_settings(MANY, max_examples=20)  # Each one is several requests.
+SOME = hypothesis_settings(MANY, max_examples=12)  # Each one is several requests.
 
 
 def refused(read: Callable[[Any], Any], value: Any, *codes: str) -> bool:

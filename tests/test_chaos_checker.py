@@ -146,6 +146,7 @@ def spoilt(scene: Scene, corruption: Corruption, place: Path) -> list[checker.Vi
     return found
 
 
+@pytest.mark.long
 def test_each_rule_is_seen_to_fail(
     sandbox: world.World, subtests: pytest.Subtests, tmp_path: Path
 ) -> None:

@@ -188,6 +188,7 @@ def queries(client: Client, url: str) -> int:
     return len(captured)
 
 
+@pytest.mark.long
 def test_no_page_asks_more_when_there_is_more(boss: Client, lived: World) -> None:
     urls = list(every_page())
     before = {url: queries(boss, url) for url in urls}
