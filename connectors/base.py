@@ -47,12 +47,20 @@ class OutcomeKind(enum.StrEnum):
 
 
 class EventKind(enum.StrEnum):
-    """What a bank said about one payment, in rising order of finality (rejected and accepted are rivals)."""
+    """What a bank said about one payment.
+
+    The first four stand in rising order of finality (rejected and accepted are rivals). The others
+    stand beside the payment's status and change none: a correction of the account (the payment went
+    through), and the answer to a recall (money that comes back is a RETURNED of its own).
+    """
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     SETTLED = "settled"
     RETURNED = "returned"
+    CORRECTION = "correction"
+    RECALL_ACCEPTED = "recall_accepted"
+    RECALL_REFUSED = "recall_refused"
 
 
 class Reaction(enum.StrEnum):
@@ -69,6 +77,14 @@ class TransmissionStyle(enum.StrEnum):
 
     MESSAGE = "message"
     FILE = "file"
+
+
+class Finality(enum.StrEnum):
+    """What `settled` means on a rail."""
+
+    FINAL = "final"  # The money is the receiver's: only its bank can send it back.
+    PROVISIONAL = "provisional"  # Inferred until the return window closes (`provisional_days`).
+    REVERSIBLE = "reversible"  # The operator may take it back on its own account for a while.
 
 
 class Dedup(enum.StrEnum):
@@ -158,6 +174,9 @@ class StatusEvent:
     value_date: date | None = None
     bank_reference: str = ""
     occurred_at: datetime | None = None
+    # CORRECTION only: what the receiving bank corrected, by the names of `AccountDetails.details`
+    # (and "holder_name"). A full account number: never to be logged.
+    corrected: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +255,13 @@ class Capabilities:
     can_inquire: bool
     # HTTP statuses that this bank says before it books anything (so they are `not_sent`, not `unknown`).
     refuses_before_booking: frozenset[int] = frozenset()
+    finality: Finality = Finality.FINAL
     provisional_days: int = 0  # Banking days after settlement within which a return is normal.
+    can_recall: bool = False  # The connector has `abilities.Recalls`.
+    recall_days: int = 0  # Banking days after settlement within which a recall may be asked for.
+    verifies_payee: bool = False  # The connector has `abilities.VerifiesPayees`.
+    sends_webhooks: bool = False  # The connector has `abilities.ReadsWebhooks`.
+    answers_within: timedelta | None = None  # An instant scheme's own clock, send to answer.
     calendar: str = ""  # Name in the `holidays` package: XFED, XECB; "" means every day.
     time_zone: str = "UTC"  # Of the cut-off and of the execution date.
     cutoff: time | None = None  # After it, "today" is the next banking day.
