@@ -249,11 +249,7 @@ def _cancelled(world: World, _: Any) -> Payout:
 def _returned(world: World, _: Any) -> Payout:
     world.bank.fault("return", rail="sepa", code="AC04", count=1)
     payout = world.settle(world.create())
-    for _day in range(6):
-        if world.status(payout) == "returned":
-            break
-        world.bank.advance(days=1)
-        world._work_for(1.2)
+    world.let_days_pass(payout, until="returned")
     return payout
 
 

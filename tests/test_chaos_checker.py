@@ -81,14 +81,11 @@ def play(stage: world.World) -> Scene:
     stage.reach(made["rejected"], "rejected")
     stage.bank.fault("return", count=1, code="AC04")
     made["returned"] = stage.create(amount="40.00")
-    stage.reach(made["returned"], "sent")
+    stage.reach(made["returned"], "sent", "settled", "returned")
     stage.bank.heal()
-    stage.reach(made["approved"], "sent")
-    for _ in range(8):
-        if stage.status(made["returned"]) == "returned":
-            break
-        stage.bank.advance(days=1)
-        stage._work_for(0.4)
+    stage.reach(made["approved"], "sent", "settled")
+    stage.let_days_pass(made["returned"], until="returned")
+    stage.bank.fault("silent", seconds=600)
     made["sent"] = stage.create(amount="50.00")
     stage.reach(made["sent"], "sent")
     assert seals.seal() > len(made)

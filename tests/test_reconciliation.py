@@ -34,6 +34,7 @@ def statement(*bookings: tuple[str, str]) -> bytes:
 
 def settled_without_amount(world: World) -> Payout:
     """The bank says that it settled, and does not state the booking."""
+    world.bank.fault("silent", rail="sepa", seconds=600)  # Or it would state it by itself, on a banking day.
     payout = world.create()
     world.reach(payout, "sent")
     say(world, payout, "settled")
@@ -111,6 +112,7 @@ def test_a_dry_run_changes_nothing(sandbox: World, tmp_path: Path) -> None:
 
 
 def test_a_statement_settles_what_was_only_sent(sandbox: World, tmp_path: Path) -> None:
+    sandbox.bank.fault("silent", rail="sepa", seconds=600)
     payout = sandbox.create()
     sandbox.reach(payout, "sent")
     file = tmp_path / "statement.xml"

@@ -147,13 +147,22 @@ class World:
     def settle(self, payout: Payout, *, seconds: float = 25) -> Payout:
         """Work, moving the bank's clock on, until the payout is settled."""
         self.reach(payout, "sent", "settled", seconds=seconds)
-        for _ in range(8):
-            if self.status(payout) == "settled":
-                break
-            self.bank.advance(days=1)
-            self._work_for(1.2)
-        assert self.status(payout) == "settled"
+        self.let_days_pass(payout, until="settled")
         return Payout.objects.get(pk=payout.pk)
+
+    def let_days_pass(self, payout: Payout, *, until: str, days: int = 10) -> None:
+        """Work, and day after day again, until the payout has this status.
+
+        The day of the order is worked off first: on a banking day it may settle at once, and a day
+        later have come back.
+        """
+        for _ in range(days):
+            for _round in range(3):
+                self.work()
+                if self.status(payout) == until:
+                    return
+            self.bank.advance(days=1)
+        raise AssertionError(f"{self.status(payout)}, not {until}, after {days} days")
 
     def _work_for(self, seconds: float) -> None:
         end = time.monotonic() + seconds
