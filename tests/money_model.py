@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from payouts import (
     banks,
+    clock,
     creation,
     dispatch,
     doubt,
@@ -150,16 +152,22 @@ class Engine(RuleBasedStateMachine):
     def create(self, amount: str, kind: str) -> None:
         self._create(amount, kind)
 
-    def _create(self, amount: str, kind: str) -> None:
+    @rule(days=st.integers(1, 3))
+    def create_for_later(self, days: int) -> None:
+        """Held now, paid when its day has come."""
+        self._create("150", "iban", scheduled_at=clock.now() + timedelta(days=days))
+
+    def _create(self, amount: str, kind: str, **changes: Any) -> None:
         method = "mobile_money" if kind == "wallet" else "bank_transfer"
-        request = self.world.request(kind, amount, payout_method=method)
+        request = self.world.request(kind, amount, payout_method=method, **changes)
         result = creation.create_payouts([request], actor=self.world.merchant)[0]
         if request.amount > self.available(request.currency):
             assert isinstance(result, creation.Refused), result
             assert result.error.code == "insufficient_funds"
             return
         assert isinstance(result, creation.Created), result
-        status = "requires_approval" if request.amount > LIMIT else "pending"
+        due = "pending" if request.scheduled_at is None else "scheduled"
+        status = "requires_approval" if request.amount > LIMIT else due
         self.payouts.append(Wanted(result.payout_id, request, status))
 
     @rule(which=WHICH, times=st.integers(1, 3))
@@ -250,6 +258,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule()
     def tick_worker(self) -> None:
+        lifecycle.release_scheduled()
         dispatch.dispatch_due()
 
     @rule(
@@ -343,6 +352,7 @@ class Engine(RuleBasedStateMachine):
     def days_pass(self, days: int) -> None:
         self.world.bank.advance(days=days)
         poller.follow_simulator_clock()
+        lifecycle.release_scheduled()
         inbound.poll_reports()
 
     # --- What must hold ----------------------------------------------------------------------------------
