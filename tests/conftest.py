@@ -15,6 +15,7 @@ from django.db import connection
 
 from payouts import backoff
 from tests import world
+from tests.furnished import furnished
 from tests.migrated import django_db_modify_db_settings
 from tests.molam_id import place, trusted
 from tests.running_engine import Running, running
@@ -82,7 +83,7 @@ def whole_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sandbox(db: None, bank: world.Bank, whole_waits: None) -> World:
     """Banks, a merchant with money in two currencies and a beneficiary on each rail, in a test transaction."""
-    return world.build(bank)
+    return furnished(bank)
 
 
 @pytest.fixture

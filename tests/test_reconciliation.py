@@ -34,7 +34,9 @@ def statement(*bookings: tuple[str, str]) -> bytes:
 
 def settled_without_amount(world: World) -> Payout:
     """The bank says that it settled, and does not state the booking."""
-    world.bank.fault("silent", rail="sepa", seconds=600)  # Or it would state it by itself, on a banking day.
+    world.bank.fault(
+        "silent", rail="sepa", seconds=600
+    )  # Or it would state it by itself, on a banking day.
     payout = world.create()
     world.reach(payout, "sent")
     say(world, payout, "settled")

@@ -187,7 +187,7 @@ def build(bank: Bank) -> World:
 
     demo_data.configure_banks()
     poller.follow_simulator_clock()
-    _use_fresh_numbers()
+    use_fresh_numbers()
     if (
         not PayoutSlaRule.objects.exists()
     ):  # Real commits are cleaned away with the migration's rows.
@@ -218,7 +218,7 @@ def build(bank: Bank) -> World:
 _worlds = count(1)
 
 
-def _use_fresh_numbers() -> None:
+def use_fresh_numbers() -> None:
     """The bank outlives a test and remembers every number; the test's database forgets what it drew."""
     n = next(_worlds)
     with connection.cursor() as cursor:
