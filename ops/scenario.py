@@ -146,13 +146,18 @@ class Scenario:
     # --- what steps are made of ---------------------------------------------------------------------
 
     def body(
-        self, beneficiary: dict[str, str], amount: str, *, priority: str = "standard"
+        self,
+        beneficiary: dict[str, str],
+        amount: str,
+        *,
+        priority: str = "standard",
+        method: str = "bank_transfer",
     ) -> dict[str, Any]:
         return {
             "originModule": "connect", "originEntityType": "merchant", "originEntityId": self.engine.tenant_id,
             "beneficiaryType": "user", "beneficiaryId": beneficiary["id"],
             "beneficiaryAccountId": beneficiary["account_id"], "amount": amount,
-            "currency": beneficiary["currency"], "payoutMethod": "bank_transfer", "priority": priority,
+            "currency": beneficiary["currency"], "payoutMethod": method, "priority": priority,
             "description": "Weekly settlement", "metadata": {"invoice_id": "inv-123"},
         }  # fmt: skip
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
+from pathlib import Path
 
 from payouts_project import checks, embedded, sandbox, startup
 from payouts_project.engine import Engine, Failed, held, run_attached
@@ -99,13 +101,32 @@ def chaos(arguments: list[str]) -> int:
 def bench(arguments: list[str]) -> int:
     """A benchmark on servers of its own that keep every promise a real one keeps (fsync is on)."""
     if not arguments or arguments[0].startswith("-"):
-        return _usage("which benchmark? ./dev bench create")
+        return _usage("which benchmark? ./dev bench create, or instant")
+    if arguments[0] in ON_A_WHOLE_ENGINE:
+        return _bench_running(arguments[0], arguments[1:])
     with embedded.temporary("payouts-bench-", durable=True, given={}) as (state, urls):
         given = {name: value for name, value in os.environ.items() if name not in urls}
         environment = startup.own_environment(state, sandbox.load_secrets(state), urls, given)
         status = run_attached(startup.manage(environment, "migrate", "-v", "0"))
         name, *options = arguments
         return status or run_attached(startup.manage(environment, f"bench_{name}", *options))
+
+
+def _bench_running(name: str, options: list[str]) -> int:
+    """A benchmark of everything together: an engine of its own, ended with it."""
+    with tempfile.TemporaryDirectory(prefix="payouts-bench-") as place, held(Path(place)) as state:
+        state.chmod(0o711)  # PostgreSQL's own account must be able to pass through.
+        progress = Progress()
+        progress.console.quiet = "--json" in options
+        engine = Engine(state, progress)
+        try:
+            engine.start()
+            return engine.run_shown(f"bench_{name}", *options)
+        except (Failed, Stopped) as failure:
+            print(f"✗ {failure}", file=sys.stderr)
+            return 1
+        finally:
+            engine.stop()
 
 
 def _usage(problem: str) -> int:
@@ -116,6 +137,7 @@ def _usage(problem: str) -> int:
     return 2
 
 
+ON_A_WHOLE_ENGINE = ("instant",)
 COMMANDS = {
     "up": up,
     "test": checks.test,

@@ -116,7 +116,6 @@ def ask_all(world: World, *, times: int) -> Counter[int]:
     return asked.answers
 
 
-@pytest.mark.long
 def test_every_answer_is_one_that_the_document_describes(sandbox: World) -> None:
     answers = ask_all(sandbox, times=SHORT)
     assert {200, 201, 403, 404, 422} <= set(answers), answers

@@ -56,7 +56,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_sources(tmp_path_factory.mktemp("mutants") / "sources")
 
 
-@pytest.mark.long  # Until the rest of the check leaves two minutes for it.
 @pytest.mark.processes
 @pytest.mark.parametrize("mutant", drawn(), ids=lambda mutant: mutant.name)
 def test_a_drawn_mutant_is_caught(mutant: Mutant, sources: Path, tmp_path: Path) -> None:
