@@ -1,12 +1,13 @@
 """How long an instant payout takes, from the request to `settled`, beside what its two halves cost alone.
 
 A running sandbox is paid through over HTTP, as a merchant would. The end is the engine's own
-`settled_at`, on the same machine's clock as the client's start (the bank's clock must not have been moved).
+`settled_at`, the start is read from the same clock (the bank's must not have been moved on).
 The baseline of the same run is one bare request to the engine and one to the bank.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from uuid import uuid4
 
 from ops.http_client import Client
 from ops.rail_tour import WAYS, Way
+from payouts import clock
 
 INSTANT = ("RTP", "SEPA Instant", "Faster Payments", "Orange", "MTN", "Wave", "M-Pesa")
 GIVE_UP_S = 120.0
@@ -33,7 +35,7 @@ class Timing:
 
     def quantile(self, share: float) -> float:
         """The smallest duration that this share of all payouts did not exceed; unsettled ones never did."""
-        ordered = sorted(self.seconds) + [float("inf")] * self.unsettled
+        ordered = sorted(self.seconds) + [math.inf] * self.unsettled
         return ordered[max(0, -(-len(ordered) * round(share * 100) // 100) - 1)]
 
 
@@ -95,7 +97,7 @@ class InstantBench:
             "beneficiaryType": "user", **receiver, "amount": way.amount, "payoutMethod": way.method,
             "priority": "instant",
         }  # fmt: skip
-        started = time.time()
+        started = clock.technical_now().timestamp()  # The clock that `settled_at` is read from.
         answer = self.engine.call("POST", "/api/payouts", body, key=str(uuid4()))
         if answer.status != 201:
             raise RuntimeError(f"{way.name}: create answered {answer.status} {answer.body}")

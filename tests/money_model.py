@@ -32,23 +32,9 @@ from payouts import (
 )
 from payouts.audit import Actor
 from payouts.models import Payout
+from tests.statuses import GIVEN_BACK, NEXT, OPEN, REACH
 from tests.world import IBAN, World
 
-# What may come next (DESIGN, "Statuses and holds"), written by hand.
-NEXT: dict[str, str] = {
-    "requires_approval": "pending scheduled cancelled",
-    "scheduled": "pending cancelled",
-    "pending": "processing cancelled",
-    "processing": "sent settled in_doubt failed dlq rejected returned",
-    "in_doubt": "sent settled failed rejected returned processing dlq",
-    "sent": "settled returned rejected failed dlq",
-    "failed": "processing dlq cancelled",
-    "dlq": "pending cancelled sent settled rejected returned",
-    "settled": "returned",
-    "rejected": "", "cancelled": "", "returned": "",
-}  # fmt: skip
-OPEN = {"requires_approval", "scheduled", "pending", "processing", "in_doubt", "sent", "failed", "dlq"}  # fmt: skip
-GIVEN_BACK = {"rejected", "cancelled", "returned"}
 KINDS = {"iban": "EUR", "wallet": "XOF"}
 TABLES = (
     "payouts", "payout_holds", "payout_retry_log", "payout_audit_log", "payout_alerts", "payout_batch_items",
@@ -58,17 +44,6 @@ TABLES = (
 )  # fmt: skip
 
 
-def _reach() -> dict[str, set[str]]:
-    """Every status that can follow one, by however many steps."""
-    reach = {status: {status} for status in NEXT}
-    for _ in NEXT:
-        for status, following in NEXT.items():
-            for other in following.split():
-                reach[status] |= reach[other]
-    return reach
-
-
-REACH = _reach()
 WHICH = st.integers(0, 7)
 LIMIT = 500  # Above it two people decide.
 

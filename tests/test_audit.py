@@ -195,7 +195,11 @@ def test_no_row_of_a_whole_life_names_a_person_or_an_account(sandbox: World) -> 
     sandbox.bank.fault("reject", rail="sepa", code="AC04", count=1)
     sandbox.reach(sandbox.create("iban", "7.00"), "rejected")
     told = f"Wants it at {IBAN[:4]} {IBAN[4:8]} {IBAN[8:]}, write to anna@example.org"
-    for payout in (sandbox.create("us_bank"), dead(sandbox)):
+    stuck = dead(sandbox)
+    for payout in (sandbox.create("us_bank"), stuck):
+        lifecycle.retry_payouts(
+            [payout.pk], actor=sandbox.operator, reason=told, tenant_id=sandbox.tenant_id
+        )
         lifecycle.cancel_payouts(
             [payout.pk], actor=sandbox.operator, reason=told, tenant_id=sandbox.tenant_id
         )

@@ -16,7 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from payouts import creation, evidence, funds
-from tests.money_model import LIMIT, NEXT, TABLES, Engine, past_all_walls
+from tests.money_model import LIMIT, TABLES, Engine, past_all_walls
+from tests.statuses import NEXT
 from tests.world import World
 
 # Where even a short run comes by.

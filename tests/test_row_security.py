@@ -148,7 +148,7 @@ def test_what_the_walls_let_a_trigger_see_is_everything() -> None:
 @pytest.fixture
 def two(sandbox: World, monkeypatch: pytest.MonkeyPatch) -> tuple[World, World]:
     """Two merchants, each with a payout, and rows that are nobody's."""
-    monkeypatch.setattr(worlds, "_use_fresh_numbers", lambda: None)  # They are fresh.
+    monkeypatch.setattr(worlds, "use_fresh_numbers", lambda: None)  # They are fresh.
     other = worlds.build(sandbox.bank)
     for world in (sandbox, other):
         create(world)
