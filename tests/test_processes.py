@@ -160,7 +160,10 @@ def wait_for_row(engine: Running, sql: str, *params: Any) -> None:
 
 def test_a_worker_that_is_told_to_stop_finishes_what_it_submits(engine: Running) -> None:
     # Whichever rail is taken; reports are held back, so that the answer which the worker waits for speaks first.
-    for fault in ({"fault": "late_answer", "count": 1, "seconds": 2}, {"fault": "silent"}):
+    for fault in (
+        {"fault": "late_answer", "count": 1, "seconds": 2},
+        {"fault": "silent", "seconds": 60},
+    ):
         assert engine.bank.call("POST", "/_sim/faults", fault).status < 300
     body = example(engine, "iban") | {"amount": "77.00"}
     payout_id = engine.merchant.call("POST", "/api/payouts", body).body["payout"]["id"]
