@@ -108,7 +108,10 @@ class ReadsWebhooks(Protocol):
     """Takes what a bank sends on its own. What is read goes through `parse_report` like a report."""
 
     def read_webhook(
-        self, *, headers: Mapping[str, str], body: bytes, now: datetime
+        self, *, headers: Mapping[str, str], query: Mapping[str, str], body: bytes, now: datetime
     ) -> WebhookMessage:
-        """Prove that the bank sent it. `headers` by lower-case name. Raises WebhookRefused."""
+        """Prove that the bank sent it. `headers` by lower-case name, `query` what followed the `?` of
+        the address that the bank was given, `now` real time. Raises WebhookRefused; ConnectorError
+        when our own secrets are missing, so that the bank tries again later.
+        """
         ...

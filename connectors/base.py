@@ -276,6 +276,7 @@ class ConnectorConfig:
     rail: str
     base_url: str
     call_deadline_s: float
+    callback_url: str = ""  # Where the bank may tell us something; "" where it cannot reach us.
     options: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 

@@ -11,7 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
@@ -99,6 +104,7 @@ def configure_banks() -> None:
     secrets = {
         "api_key": settings.BANK_API_KEY,
         "signing_key": _signing_key(settings.BANK_API_KEY),
+        **_webhook_secrets(settings.BANK_API_KEY),
         "api_user": "molam",
         "client_id": "molam",
         "subscription_key": "sandbox",
@@ -131,6 +137,17 @@ def configure_schedules() -> None:
                 name=name, batch_type=batch_type, cron=cron, time_zone="Europe/Brussels", tenant_id=tenant_id
             )  # fmt: skip
             schedules.configure(plan, actor=ACTOR)
+
+
+def _webhook_secrets(api_key: str) -> dict[str, str]:
+    """What the simulated banks sign with, which they derive themselves; and what our own callbacks are named by."""
+    seed = hashlib.sha256(b"faster_payments webhooks of " + api_key.encode()).digest()
+    key = Ed25519PrivateKey.from_private_bytes(seed).public_key()
+    return {
+        "webhook_key": key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        "webhook_secret": hashlib.sha256(b"wave webhooks of " + api_key.encode()).hexdigest(),
+        "callback_secret": hashlib.sha256(b"callbacks " + settings.SECRET_KEY.encode()).hexdigest(),
+    }
 
 
 def _signing_key(api_key: str) -> str:

@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
 from connectors import accounts, registry, sandbox
+from connectors.abilities import ReadsWebhooks, WebhookMessage, WebhookRefused
 from connectors.accounts import AccountInvalid, CanonicalAccount
 from connectors.base import (
     AccountDetails,
@@ -72,9 +73,12 @@ __all__ = [
     "PayoutInstruction",
     "Prepared",
     "Reaction",
+    "ReadsWebhooks",
     "StatusEvent",
     "Transmission",
     "UnreadableDocument",
+    "WebhookMessage",
+    "WebhookRefused",
     "health_report",
     "may_send",
     "note_broken",
@@ -127,6 +131,9 @@ class BankLine:
                 rail=self.rail,
                 base_url=settings.BANK_URLS.get(f"{self.rail}_{self.name}", of_rail),
                 call_deadline_s=deadline_s,
+                callback_url=f"{settings.BANK_EVENTS_URL}/{self.key}"
+                if settings.BANK_EVENTS_URL
+                else "",
                 options=self.config,
                 credentials=json.loads(secret),
             ),
@@ -170,6 +177,15 @@ def line(connector_id: UUID) -> BankLine:
     found = _read(SELECT_LINES + " WHERE c.id = %s", [connector_id])
     if not found:
         raise LookupError(f"no bank connector {connector_id}")
+    return found[0]
+
+
+def line_of_key(key: str) -> BankLine:
+    """The configured bank under `name:rail`; no rail has a colon in its name. Raises LookupError."""
+    name, _, rail = key.rpartition(":")
+    found = _read(SELECT_LINES + " WHERE c.name = %s AND c.rail = %s", [name, rail])
+    if not found:
+        raise LookupError("no such bank connector")
     return found[0]
 
 

@@ -1,21 +1,31 @@
-"""Documents from banks: fetched with a cursor, stored first, then read. Replaying any changes nothing."""
+"""Documents from banks: fetched with a cursor, or sent by the bank; stored first, then read.
+
+Replaying any of them changes nothing.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Mapping
+from typing import cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from payouts import banks, breaker, crypto, evidence, metrics, outcomes
+from payouts import banks, breaker, clock, crypto, doorbell, evidence, metrics, outcomes
 from payouts.audit import engine
-from payouts.banks import BankLine, InboundDocument, StatusEvent, UnreadableDocument
+from payouts.banks import BankLine, InboundDocument, StatusEvent, UnreadableDocument, WebhookMessage
+from payouts.errors import PayoutError
 from payouts.evidence import Statement
 
 log = logging.getLogger(__name__)
 ACTOR = engine("inbound")
 READS_MAX = 5  # Whoever takes up a document as often and never ends is killed by it.
+ADDRESS = re.compile(
+    r"[A-Za-z0-9_.-]{1,64}:[a-z_]{1,32}", re.ASCII
+)  # A connection's name and rail.
 
 
 def poll_reports() -> int:
@@ -85,6 +95,53 @@ def _finish(bank: BankLine, cursor_text: str, *, error: str = "") -> None:
         )
 
 
+def receive(
+    key: str, *, headers: Mapping[str, str], query: Mapping[str, str], body: bytes
+) -> WebhookMessage:
+    """Keep what a bank sends by itself, and have it read at once. Returns what the bank expects to hear.
+
+    `key` is the connection's `name:rail`. Nothing of what is not proved is kept. A message that was kept
+    before is answered as it was then. Raises PayoutError.
+    """
+    bank = _sender(key)
+    try:
+        # Signatures are made in real time, whatever day it is at the bank.
+        message = _reader(bank).read_webhook(
+            headers=headers, query=query, body=body, now=clock.technical_now()
+        )
+    except banks.WebhookRefused as refused:
+        log.warning("%s: a message that is not proved to be its own: %s", bank.key, refused.code)
+        raise PayoutError(refused.code) from None
+    except banks.ConnectorError as error:  # Our own secret is missing: the bank is to try again.
+        log.error("%s: messages cannot be proved: %s", bank.key, error)
+        raise PayoutError("service_unavailable", retry_after_s=60) from None
+    document = message.document
+    with transaction.atomic(durable=True):
+        outcomes.store_document(
+            bank,
+            document.body,
+            document_type=document.document_type,
+            remote_id=evidence.clean(f"webhook {document.remote_id}"),
+        )
+        doorbell.ring("documents")
+    return message
+
+
+def _reader(bank: BankLine) -> banks.ReadsWebhooks:
+    return cast(banks.ReadsWebhooks, bank.connector)  # Its capabilities say so.
+
+
+def _sender(key: str) -> BankLine:
+    """The connection that an address stands for, if its bank sends anything. Raises PayoutError."""
+    try:
+        bank = banks.line_of_key(key) if ADDRESS.fullmatch(key) else None
+    except LookupError:
+        bank = None
+    if bank is None or not bank.capabilities.sends_webhooks:
+        raise PayoutError("not_found")
+    return bank
+
+
 def read_waiting(*, limit: int = 500) -> int:
     """Read stored documents that nobody has read, oldest first, each in its own transaction."""
     done = 0
@@ -116,12 +173,13 @@ def _read_one(document_id: UUID) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT bank_connector_id, remote_id, document_type, body FROM bank_documents"
-                " WHERE id = %s AND read_at IS NULL FOR NO KEY UPDATE SKIP LOCKED",
+                # Not skipped when locked: two who have both counted their try must not leave it to each other.
+                " WHERE id = %s AND read_at IS NULL FOR NO KEY UPDATE",
                 [document_id],
             )
             row = cursor.fetchone()
         if row is None:
-            return  # Somebody else reads it.
+            return  # Somebody else has read it.
         connector_id, remote_id, document_type, sealed = row
         try:
             with transaction.atomic():

@@ -32,6 +32,7 @@ QUEUES = {
     "dispatch": "payouts.tasks.dispatch_due",
     "resolve": "payouts.tasks.resolve_in_doubt",
     "reports": "payouts.tasks.poll_reports",
+    "documents": "payouts.tasks.read_documents",
     "health": "payouts.tasks.check_banks",
 }
 # Rings pile up while no worker runs; the first fresh one finds everything that they meant.
@@ -74,6 +75,7 @@ JOBS = {
     "dispatch_due": "dispatch",
     "resolve_in_doubt": "resolve",
     "poll_reports": "reports",
+    "read_documents": "reports",
     "check_banks": "health",
     "expire_payouts": "expire",
     "sweep_alerts": "alerts",
@@ -103,6 +105,11 @@ def resolve_in_doubt() -> int:
 def poll_reports() -> int:
     doorbell.note_heard("reports")
     return inbound.poll_reports()
+
+
+@shared_task(name="payouts.tasks.read_documents")
+def read_documents() -> int:
+    return inbound.read_waiting()
 
 
 @shared_task(name="payouts.tasks.check_banks")

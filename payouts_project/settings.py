@@ -105,6 +105,12 @@ for _name, _url in (
 ):
     if not SANDBOX and not _url.startswith("https://"):
         raise ImproperlyConfigured(f"{_name} must begin with https:// outside the sandbox")
+# Where banks reach us: the public address of /api/bank-events, without a slash at its end. "" means nowhere.
+BANK_EVENTS_URL = env.text(
+    "BANK_EVENTS_URL", f"http://127.0.0.1:{PORT}/api/bank-events" if SANDBOX else ""
+)
+if BANK_EVENTS_URL and not SANDBOX and not BANK_EVENTS_URL.startswith("https://"):
+    raise ImproperlyConfigured("BANK_EVENTS_URL must begin with https:// outside the sandbox")
 BANK_API_KEY = env.text(
     "BANK_SIMULATOR_API_KEY", "sandbox-bank-key"
 )  # what demo connectors are given

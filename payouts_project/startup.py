@@ -49,6 +49,7 @@ def choose_ports(given: Mapping[str, str] = os.environ) -> tuple[dict[str, str],
         "PORT": str(web),
         "BANK_SIMULATOR_PORT": str(bank),
         "BANK_URL": f"http://127.0.0.1:{bank}",
+        "BANK_EVENTS_URL": f"http://127.0.0.1:{web}/api/bank-events",
     }
     return chosen, [note for note in (web_note, bank_note) if note]
 

@@ -14,7 +14,12 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from connectors.base import (
     AccountDetails,
@@ -72,6 +77,12 @@ OPTIONS = {
 SIGNING_KEY = (
     Ed25519PrivateKey.from_private_bytes(bytes(32))
     .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+)
+WEBHOOK_KEY = (
+    Ed25519PrivateKey.from_private_bytes(bytes(31) + b"1")
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     .decode()
 )
 # What the driver's rail is called where it is not the driver's own name.
@@ -133,6 +144,9 @@ def config(driver: str, base_url: str = "http://127.0.0.1:1", **options: Any) ->
             "client_id": "molam",
             "subscription_key": "sandbox",
             "encrypted_pin": "c2FuZGJveA==",
+            "webhook_key": WEBHOOK_KEY,
+            "webhook_secret": "known-to-wave-and-us",
+            "callback_secret": "known-to-us",
         },
     )
 

@@ -35,7 +35,7 @@ TABLE: dict[str, dict[str, set[str]]] = {
     "ledger-deposits": {"POST": {T}},
     "ledger-balances": {"GET": {M, F, T, B}},
 }
-OPEN = {"healthz", "readyz"}
+OPEN = {"healthz", "readyz", "bank-events"}  # Banks prove themselves: tests/test_bank_events.py.
 OPEN_IN_SANDBOX = {"metrics", "schema", "docs"}
 PATHS = {
     "payouts": "/api/payouts",
@@ -53,6 +53,7 @@ PATHS = {
     "beneficiaries": "/api/beneficiaries",
     "ledger-deposits": "/api/ledger/deposits",
     "ledger-balances": "/api/ledger/balances",
+    "bank-events": "/api/bank-events/{connector}",
     "healthz": "/healthz",
     "readyz": "/readyz",
     "metrics": "/metrics",

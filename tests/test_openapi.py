@@ -11,8 +11,17 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from payouts.errors import REFUSALS
 
-# Codes of verbs that are no part of the API (commands, the workbench), or of no operation of its own.
-ELSEWHERE = ("batch_", "connector_", "reconciliation_", "rate_limited", "letter_", "not_attestable")
+# Codes of verbs that are no part of the API (commands, the workbench, what banks send), or of no operation.
+ELSEWHERE = (
+    "batch_",
+    "connector_",
+    "reconciliation_",
+    "rate_limited",
+    "letter_",
+    "not_attestable",
+    "signature_",
+    "timestamp_",
+)
 
 
 @pytest.fixture(scope="module")

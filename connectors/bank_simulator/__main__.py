@@ -1,7 +1,8 @@
 """Starts the simulated bank: `python -m connectors.bank_simulator`.
 
 BANK_SIMULATOR_PORT (9900) · STATE_DIR (`.state`) · BANK_SIMULATOR_API_KEY (`sandbox-bank-key`) ·
-BANK_SIMULATOR_SEED (makes faults with a probability repeatable). SIGTERM and SIGINT end it with 0.
+BANK_SIMULATOR_SEED (makes faults with a probability repeatable) · BANK_EVENTS_URL (the address below which the
+banks tell their customer what happened; none: they do not). SIGTERM and SIGINT end it with 0.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from connectors.bank_simulator.book import Book
 from connectors.bank_simulator.desk import Desk
 from connectors.bank_simulator.faults import FaultBoard
 from connectors.bank_simulator.journal import Journal, JournalDamaged, JournalInUse
+from connectors.bank_simulator.postman import Postman
 from connectors.bank_simulator.scheme_clock import warm_up
 from connectors.bank_simulator.server import BankServer, run_settlement
 
@@ -29,10 +31,13 @@ DRAIN_SECONDS = 3.0
 log = logging.getLogger("bank_simulator")
 
 
-def build(*, port: int, state_dir: Path, api_key: str, seed: int | None = None) -> BankServer:
+def build(
+    *, port: int, state_dir: Path, api_key: str, seed: int | None = None, events_url: str = ""
+) -> BankServer:
     """A bank that knows everything its journal knows, listening but not yet serving."""
-    journal = Journal(state_dir / "bank_simulator")
-    desk = Desk(Book(journal), FaultBoard(seed=seed))
+    journal, faults = Journal(state_dir / "bank_simulator"), FaultBoard(seed=seed)
+    postman = Postman(base_url=events_url, api_key=api_key, faults=faults)
+    desk = Desk(Book(journal), faults, postman)
     return BankServer((HOST, port), desk=desk, api_key=api_key)
 
 
@@ -46,6 +51,7 @@ def serve(server: BankServer) -> None:
     server.control.clock_moved.set()
     settlement.join(DRAIN_SECONDS)
     server.server_close()
+    server.desk.postman.close()
     server.desk.book.close()
 
 
@@ -65,6 +71,7 @@ def main() -> int:
             state_dir=Path(os.environ.get("STATE_DIR", ".state")),
             api_key=os.environ.get("BANK_SIMULATOR_API_KEY", DEFAULT_API_KEY),
             seed=int(seed) if seed else None,
+            events_url=os.environ.get("BANK_EVENTS_URL", ""),
         )
     except (OSError, JournalDamaged, JournalInUse) as error:
         log.error("cannot start: %s", error)

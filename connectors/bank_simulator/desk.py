@@ -26,7 +26,8 @@ from connectors.bank_simulator.payments import (
     State,
     Submission,
 )
-from connectors.bank_simulator.rail import Rail
+from connectors.bank_simulator.postman import Postman
+from connectors.bank_simulator.rail import Incoming, Rail
 from connectors.bank_simulator.rails import rail_of
 from connectors.bank_simulator.scheme_clock import value_date
 
@@ -60,9 +61,10 @@ class Receipt:
 class Desk:
     """Verbs of the bank. Each takes the book's lock for as long as it decides and writes."""
 
-    def __init__(self, book: Book, faults: FaultBoard) -> None:
+    def __init__(self, book: Book, faults: FaultBoard, postman: Postman) -> None:
         self.book = book
         self.faults = faults
+        self.postman = postman
 
     def receive(self, bank: str, rail: Rail, submission: Submission) -> Receipt:
         """Decide on a message or file; one that was seen before is answered as it was then."""
@@ -226,15 +228,17 @@ class Desk:
         fault = self.faults.take("return", rail.name)
         return (fault.code or rail.default_code) if fault else ""
 
-    def inquire(self, bank: str, rail: Rail, key: str) -> Reply | None:
+    def inquire(self, bank: str, rail: Rail, key: str, request: Incoming) -> Reply | None:
         """A message's payments as they stand today, or None when it was never received."""
         with self.book.lock:
             message = self.book.messages.get((bank, key))
             if message is None or message.refused_whole:
                 return message.reply if message else None
+            lines = self.book.lines_of(message)
+            self.postman.post(bank, rail, rail.answers_later(request, lines))
             return rail.answer(
                 key,
-                self.book.lines_of(message),
+                lines,
                 report_id=f"STS-{time.time_ns()}",
                 now=self.book.clock.now(),
                 today=True,
@@ -258,6 +262,11 @@ class Desk:
         with self.book.lock:
             offset = self.book.clock.offset_seconds + seconds
             self.book.commit({"event": "clock", "offset_seconds": offset})
+
+    def tell_first(self, bank: str, seconds: float) -> None:
+        """Settle what can be settled, and have the customer told of it before going on."""
+        self.run_due()
+        self.postman.flush(bank, seconds)
 
     def run_due(self) -> None:
         """Do everything that is due by now, one report at a time, letting requests in between."""
@@ -336,6 +345,10 @@ class Desk:
                 "copies": copies,
             }
         )
+        state = State.REJECTED if kind == "refused_late" else State(kind)
+        told = rail.notices(payments, state, now=self.book.clock.now())
+        held_s = self.faults.seconds_of("reordered_reports", rail.name) if hold else None
+        self.postman.post(bank, rail, told, copies=copies, held_s=held_s or 0.0)
 
     def _release_held(self) -> None:
         """A report held back comes out after a while, or as soon as the fault is healed."""

@@ -30,6 +30,13 @@ FAULTS = (
     "silent",  # The report feed is empty until healed.
     "duplicate_report",  # A report appears twice in the feed, under two ids.
     "reordered_reports",  # A report is held back until the one after it is out.
+    # What the bank tells by itself; of the three above, `silent` and `duplicate_report` do the same to it.
+    "webhook_lost",  # Never sent.
+    "webhook_doubled",  # Sent twice.
+    "webhook_reordered",  # Held back until the one after it is out, or for `seconds`.
+    "webhook_early",  # Sent before the order is answered.
+    "webhook_unsigned",  # Signed with another key, or to an address with a wrong token.
+    "webhook_old",  # Signed an hour ago.
 )
 
 DEFAULT_SECONDS = 5.0

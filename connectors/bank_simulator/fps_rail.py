@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -34,10 +34,12 @@ from connectors.bank_simulator.payments import (
     as_uuid,
     money,
 )
-from connectors.bank_simulator.rail import Incoming, Rail, json_reply
+from connectors.bank_simulator.rail import Incoming, Notice, Rail, json_reply
 
 MAX_AMOUNT = Decimal("1000000.00")
 MAX_TRANSFERS = 1000
+_AMOUNT = "the amount"  # Stands for it until it is written.
+_ASSESSED = ("CB_", "PY01")  # What the bank refuses itself, before the scheme hears of it.
 _STATUS = {
     State.ACCEPTED: "Accepted",
     State.REJECTED: "Rejected",
@@ -115,6 +117,56 @@ class FasterPaymentsRail(Rail):
     ) -> Document:
         refused = [line.payment for line in lines if line.payment.state is State.REJECTED]
         return _events("TransactionRejected", refused, now=now, state=State.REJECTED)
+
+    def notices(self, payments: Sequence[Payment], state: State, *, now: datetime) -> list[Notice]:
+        return [Notice(body=_webhook(payment, state, now=now)) for payment in payments]
+
+    def seal(self, body: bytes, *, at: float, api_key: str) -> tuple[bytes, Mapping[str, str]]:
+        """The time of sending stands inside what is signed."""
+        stamp = datetime.fromtimestamp(at, UTC).isoformat()
+        sealed = f'{{"Timestamp": "{stamp}", '.encode() + body.removeprefix(b"{")
+        seed = hashlib.sha256(b"faster_payments webhooks of " + api_key.encode()).digest()
+        signature = Ed25519PrivateKey.from_private_bytes(seed).sign(sealed)
+        return sealed, {"DigitalSignature": base64.b64encode(signature).decode()}
+
+
+def _webhook(payment: Payment, state: State, *, now: datetime) -> bytes:
+    """One message in the bank's own dialect, which differs from that of its API."""
+    nonce = (
+        int.from_bytes(hashlib.sha256(f"{payment.id} {state}".encode()).digest()[:4], "big") >> 1
+    )
+    code = payment.return_code if state is State.RETURNED else payment.code
+    if state is State.REJECTED and code.startswith(_ASSESSED):
+        failure = {"EndToEndId": payment.reference, "Reasons": [code]}
+        payload: dict[str, Any] = {
+            "MessageId": as_uuid(payment.payout_id), "PaymentMethodType": "Transfer", "AssessmentFailure": [failure],
+        }  # fmt: skip
+        return _envelope("PaymentMessageAssessmentFailed", 1, payload, nonce)
+    payload = {
+        "TransactionId": payment.bank_reference,
+        "Status": "Rejected" if state is State.REJECTED else "Settled",
+        "Scheme": "FasterPayments",
+        "EndToEndTransactionId": payment.reference,
+        "Amount": _AMOUNT,
+        "CurrencyCode": payment.currency,
+        "DebitCreditCode": "Credit" if state is State.RETURNED else "Debit",
+        "IsReturn": state is State.RETURNED,
+    }
+    if state is not State.SETTLED:
+        payload |= {"CancellationCode": code, "CancellationReason": "Told by the receiving bank"}
+    if state is State.REJECTED:
+        told = _envelope("TransactionRejected", 2, payload, nonce)
+    else:
+        payload |= {"TimestampSettled": now.isoformat()}
+        told = _envelope("TransactionSettled", 6, payload, nonce)
+    # A JSON number at that bank, and exact all the same.
+    return told.replace(json.dumps(_AMOUNT).encode(), money(payment.amount).encode())
+
+
+def _envelope(kind: str, version: int, payload: Mapping[str, Any], nonce: int) -> bytes:
+    return json.dumps(
+        {"Type": kind, "Version": version, "Payload": payload, "Nonce": nonce}
+    ).encode()
 
 
 def _signed(request: Incoming) -> bool:

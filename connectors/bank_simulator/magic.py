@@ -75,6 +75,9 @@ _WALLETS = {
         returned="REVERSED",
         late="service-unavailable",
     ),
+    "mpesa": _outcomes(
+        wrong="2040", mend="2001", closed="8006", once="1001", returned="REVERSED", late="1019"
+    ),
     "orange": _outcomes(
         wrong="2000", mend="2041", closed="2001", once="2020", returned="REVERSED", late="2021"
     ),

@@ -15,7 +15,15 @@ from datetime import date, datetime
 from typing import ClassVar
 
 from connectors.bank_simulator.magic import Magic
-from connectors.bank_simulator.payments import Document, Line, Order, Payment, Reply, Submission
+from connectors.bank_simulator.payments import (
+    Document,
+    Line,
+    Order,
+    Payment,
+    Reply,
+    State,
+    Submission,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +36,16 @@ class Incoming:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     api_key: str = field(repr=False)  # What the bank has agreed with its one customer.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a bank tells its customer by itself. `url` is "" for the address that was registered."""
+
+    body: bytes = field(repr=False)
+    url: str = field(default="", repr=False)
+    method: str = "POST"
+    tries: int = 4
 
 
 class Rail(abc.ABC):
@@ -84,6 +102,18 @@ class Rail(abc.ABC):
         self, key: str, lines: Sequence[Line], *, number: int, now: datetime
     ) -> Document:
         """The report that some of a message's payments were refused after all."""
+
+    def notices(self, payments: Sequence[Payment], state: State, *, now: datetime) -> list[Notice]:
+        """What the customer is told at once about payments that have just come to this state."""
+        return []
+
+    def answers_later(self, request: Incoming, lines: Sequence[Line]) -> list[Notice]:
+        """What answers a question about a message, where that is not the reply to it."""
+        return []
+
+    def seal(self, body: bytes, *, at: float, api_key: str) -> tuple[bytes, Mapping[str, str]]:
+        """A notice as it is sent at a (real, Unix) time, and the headers that prove it."""
+        return body, {}
 
     def admits(self, request: Incoming) -> bool:
         """Whether the caller has proved who it is."""

@@ -13,6 +13,7 @@ from typing import ClassVar
 from connectors.bank_simulator import ach, ach_reports, magic, scheme_clock, sepa, sepa_reports
 from connectors.bank_simulator.fps_rail import FasterPaymentsRail
 from connectors.bank_simulator.magic import Magic
+from connectors.bank_simulator.mpesa_rail import MpesaRail
 from connectors.bank_simulator.pacs_rails import RtpRail, WireRail
 from connectors.bank_simulator.payments import Document, Line, Order, Payment, Reply, Submission
 from connectors.bank_simulator.rail import Incoming, Rail
@@ -153,6 +154,7 @@ RAILS: tuple[Rail, ...] = (
     MtnRail(),
     WaveRail(),
     OrangeRail(),
+    MpesaRail(),
 )
 _BY_BANK: dict[str, Rail] = {f"{rail.name}/{bank}": rail for rail in RAILS for bank in rail.banks}
 

@@ -178,7 +178,7 @@ class Handler(BaseHTTPRequestHandler):
             return json_reply(401, {"code": "UNAUTHORIZED"})
         key = rail.asked_for(request)
         if key is not None:
-            return self.server.desk.inquire(bank, rail, key) or rail.unknown()
+            return self.server.desk.inquire(bank, rail, key, request) or rail.unknown()
         match (request.method, request.path):
             case ("POST", rail.resource):
                 return self._submit(bank, rail, request)
@@ -202,6 +202,9 @@ class Handler(BaseHTTPRequestHandler):
         except UnreadableSubmission as unreadable:
             return json_reply(400, {"code": "BAD_REQUEST", "detail": str(unreadable)})
         receipt = desk.receive(bank, rail, submission)
+        early = faults.take("webhook_early", rail.name)
+        if early:
+            desk.tell_first(bank, min(early.seconds, 2.0))
         if late:
             raise Hangup
         if receipt.unanswered:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from connectors.abilities import WebhookMessage
 from connectors.accounts import canonical_details
 from connectors.base import (
     AccountDetails,
@@ -49,6 +50,7 @@ from connectors.base import (
 )
 from connectors.formats.latin import sepa_text
 from connectors.http import HttpAnswer
+from connectors.rails import fps_webhooks
 from connectors.rails.bank_api import BankApi, json_amount, json_text, read_json, unreadable_answer
 from connectors.rails.checks import check_account, option, sort_out
 from connectors.schemes.limits import current_limits
@@ -77,6 +79,7 @@ _CAPABILITIES = Capabilities(
     dedup_window=timedelta(hours=24),
     can_inquire=True,
     refuses_before_booking=frozenset({429, 503}),
+    sends_webhooks=True,
     calendar=_LIMITS.calendar,
     time_zone="Europe/London",
 )
@@ -84,7 +87,7 @@ _CAPABILITIES = Capabilities(
 
 class FasterPaymentsConnector:
     """One clearing bank. Options: bank, debtor_name, debtor_sort_code, debtor_account; credentials
-    api_key and signing_key (a private key in PEM).
+    api_key, signing_key (our private key in PEM) and webhook_key (the bank's public key in PEM).
     """
 
     driver: ClassVar[str] = "faster_payments"
@@ -156,10 +159,18 @@ class FasterPaymentsConnector:
         return self._api.fetch_reports(cursor)
 
     def parse_report(self, document: InboundDocument) -> list[StatusEvent]:
-        """Read a list of the bank's events. Raises UnreadableDocument."""
+        """Read a list of the bank's events, or one that it sent. Raises UnreadableDocument."""
+        if document.document_type == fps_webhooks.WEBHOOK:
+            return fps_webhooks.events(document.body)
         if document.document_type != "fps.events":
             raise UnreadableDocument("document_type_unknown", document.document_type[:40])
         return list(_events(read_json(document.body)))
+
+    def read_webhook(
+        self, *, headers: Mapping[str, str], query: Mapping[str, str], body: bytes, now: datetime
+    ) -> WebhookMessage:
+        """Prove the bank's signature and time. Raises WebhookRefused, ConnectorError."""
+        return fps_webhooks.read(self._config, headers=headers, body=body, now=now, sign=self._sign)
 
     def reaction(self, code: str) -> Reaction:
         """What a rejection or return code leads to."""

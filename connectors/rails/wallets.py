@@ -83,6 +83,9 @@ class WalletConnector(abc.ABC):
     reference_form: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9]{1,35}", re.ASCII)
     dedup: ClassVar[Dedup]
     dedup_hours: ClassVar[int] = 0
+    calls_back: ClassVar[bool] = (
+        False  # The operator tells us by itself: `abilities.ReadsWebhooks`.
+    )
 
     def __init__(self, config: ConnectorConfig) -> None:
         self.config = config
@@ -201,6 +204,7 @@ class WalletConnector(abc.ABC):
             dedup_window=timedelta(hours=self.dedup_hours) if self.dedup_hours else None,
             can_inquire=True,
             refuses_before_booking=frozenset({429, 503}),
+            sends_webhooks=self.calls_back,
             calendar=limits.calendar,
         )
 

@@ -3,31 +3,49 @@
 Source: Wave Business API, payouts. The answer says at once whether the money arrived. A key that comes
 again with another body hears 409 idempotency-mismatch. Wave promises no length for a key's life; we
 claim 24 hours. Our reference is found again by `client_reference`; the payout's id travels in
-payment_reason (40 characters).
+payment_reason (40 characters). Webhooks carry `Wave-Signature: t=<unix time>,v1=<hex>`, the HMAC-SHA-256
+of the time and the body; while a secret is changed there are two v1.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from connectors.abilities import WebhookMessage, WebhookRefused
 from connectors.base import (
     Dedup,
     EventKind,
+    InboundDocument,
     Outcome,
     OutcomeKind,
     PayoutInstruction,
+    StatusEvent,
     Transmission,
     UnreadableDocument,
 )
 from connectors.formats.latin import sepa_text
 from connectors.rails.bank_api import json_text, read_json, unreadable_answer
-from connectors.rails.wallets import WalletConnector, Word, amount_text, objects, outcome_of
+from connectors.rails.wallets import (
+    WalletConnector,
+    Word,
+    amount_text,
+    event_of,
+    objects,
+    outcome_of,
+)
+from connectors.rails.webhooks import check_time
 from connectors.schemes.reasons import WAVE, ReasonTable
 
 _PAYOUT = "/v1/payout"
 _SEARCH = "/v1/payouts/search?"
+_WEBHOOK = "wave.webhook"
+_UNIX_TIME = re.compile(r"[0-9]{1,11}", re.ASCII)
 _STATUSES: Mapping[str, EventKind] = {
     "processing": EventKind.ACCEPTED,
     "succeeded": EventKind.SETTLED,
@@ -37,13 +55,14 @@ _STATUSES: Mapping[str, EventKind] = {
 
 
 class WaveConnector(WalletConnector):
-    """Wave. Credential: api_key."""
+    """Wave. Credentials: api_key, webhook_secret."""
 
     driver: ClassVar[str] = "wave"
     operator: ClassVar[str] = "wave"
     reasons: ClassVar[ReasonTable] = WAVE
     dedup: ClassVar[Dedup] = Dedup.WINDOW
     dedup_hours: ClassVar[int] = 24
+    calls_back: ClassVar[bool] = True
 
     def order(self, instruction: PayoutInstruction, msisdn: str) -> Mapping[str, Any]:
         """A payout of a net amount to a number."""
@@ -88,15 +107,52 @@ class WaveConnector(WalletConnector):
             return Outcome(kind=OutcomeKind.NOT_FOUND, code="not_found", document=answer.body)
         return outcome_of(answer, transmission, words)
 
+    def read_webhook(
+        self, *, headers: Mapping[str, str], query: Mapping[str, str], body: bytes, now: datetime
+    ) -> WebhookMessage:
+        """Prove signature and time. Raises WebhookRefused, ConnectorError."""
+        parts = [part.partition("=")[::2] for part in headers.get("wave-signature", "").split(",")]
+        stamps = [value for name, value in parts if name.strip() == "t"]
+        given = [value for name, value in parts if name.strip() == "v1"]
+        if not stamps or not given:
+            raise WebhookRefused("signature_missing")
+        stamp = stamps[0]
+        if not _UNIX_TIME.fullmatch(stamp):
+            raise WebhookRefused("timestamp_invalid")
+        secret = self.credential("webhook_secret").encode()
+        right = hmac.new(secret, stamp.encode() + body, hashlib.sha256).hexdigest().encode()
+        matches = [hmac.compare_digest(one.encode("utf-8", "replace"), right) for one in given]
+        if not any(matches):
+            raise WebhookRefused("signature_invalid")
+        check_time(datetime.fromtimestamp(int(stamp), UTC), now)
+        digest = hashlib.sha256(body).hexdigest()[:16]
+        document = InboundDocument(remote_id=digest, document_type=_WEBHOOK, body=body)
+        return WebhookMessage(document=document)
+
+    def parse_report(self, document: InboundDocument) -> list[StatusEvent]:
+        """Read a settlement report, or a payout that Wave told us of. Raises UnreadableDocument."""
+        if document.document_type != _WEBHOOK:
+            return super().parse_report(document)
+        told = read_json(document.body)
+        data = told.get("data")
+        if not isinstance(data, dict):
+            raise UnreadableDocument("json_incomplete", "a message has no data")
+        if not json_text(told, "type").startswith("payout."):
+            return []  # About money that comes in.
+        event = event_of(_word(data))
+        return [] if event is None else [event]
+
 
 def _word(told: Mapping[str, Any]) -> Word:
     error = told.get("payout_error") or {}
     if not isinstance(error, dict):
         raise UnreadableDocument("json_incomplete", "payout_error is no object")
+    status = json_text(told, "status")
     return Word(
         reference=json_text(told, "client_reference"),
-        kind=_STATUSES.get(json_text(told, "status")),
-        code=json_text(error, "error_code"),
+        kind=_STATUSES.get(status),
+        # Wave says that it took the money back and not why.
+        code=json_text(error, "error_code") or ("REVERSED" if status == "reversed" else ""),
         amount=json_text(told, "receive_amount"),
         currency=json_text(told, "currency"),
         operator_id=json_text(told, "id"),

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.urls import path, register_converter
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from payouts.api import accounts, figures, many, operators, quotes, timeline, views
+from payouts.api import accounts, bank_events, figures, many, operators, quotes, timeline, views
 
 
 class AnyCaseUuid:
@@ -50,6 +50,7 @@ urlpatterns = [
     path("beneficiaries", accounts.BeneficiariesView.as_view(), name="beneficiaries"),
     path("ledger/deposits", accounts.DepositsView.as_view(), name="ledger-deposits"),
     path("ledger/balances", accounts.BalancesView.as_view(), name="ledger-balances"),
+    path("bank-events/<str:connector>", bank_events.bank_event, name="bank-events"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
 ]

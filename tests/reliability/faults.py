@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.reliability import Proof, Waits
+from tests.reliability import Proof
 
 ATTACKS = "tests/test_attacks.py"
 BATCHES = "tests/test_batches.py"
@@ -13,6 +13,7 @@ CRASH = "tests/test_faults_crash.py"
 DATABASE = "tests/test_faults_database.py"
 DISPATCH = "tests/test_dispatch.py"
 DOORBELL = "tests/test_faults_doorbell.py"
+EVENTS = "tests/test_bank_events.py"
 EVIDENCE = "tests/test_evidence.py"
 FAILOVER = "tests/test_failover.py"
 HTTP = "tests/test_connectors_http.py"
@@ -29,8 +30,6 @@ SLA = "tests/test_sla.py"
 KILLED = f"{PROCESSES}::test_payouts_end_where_they_should_though_a_process_is_killed"
 STEPS = f"{CRASH}::test_F11_F12_F13_a_worker_killed_at_any_step_leads_to_one_booking"
 LOST_ANSWER = f"{DISPATCH}::test_an_order_that_was_booked_but_not_answered_is_found_by_asking"
-
-WEBHOOKS = Waits(what="POST /api/bank-events/{connector}", path="payouts/api/urls.py::bank-events")
 
 
 def _row(id: str, says: str, *tests: str) -> Proof:
@@ -123,14 +122,19 @@ ROWS: tuple[Proof, ...] = (
          f"{CLAIMS}::test_the_same_bytes_twice_are_one_booking_if_that_is_claimed"),
     _row("F28", "The window of the bank's memory has passed: no repetition, to a person with the hold.",
          f"{OUTCOMES}::test_F28_after_the_window_in_which_repetitions_are_known_nothing_is_repeated"),
-    Proof(id="F29", says="A bank's webhook ten times: one transition.", waits=WEBHOOKS),
+    _row("F29", "A bank's webhook ten times: one transition.",
+         f"{EVENTS}::test_F29_a_message_ten_times_is_one_document_and_one_transition"),
     _row("F30", "Settled before our own answer is written down: in one go, and the answer adds nothing.",
+         f"{EVENTS}::test_F30_a_message_that_comes_before_the_answer_settles_and_the_answer_adds_nothing",
          f"{OUTCOMES}::test_F30_settled_before_our_own_answer_is_written_down_moves_everything_at_once"),
     _row("F31", "Reports in any order, each twice: the highest rank decides, nothing goes back.",
+         f"{EVENTS}::test_F31_messages_in_the_wrong_order_take_nothing_back",
          f"{OUTCOMES}::test_F31_reports_in_any_order_end_in_the_same_state",
          f"{OUTCOMES}::test_F31_money_that_was_given_back_is_not_taken_again_and_a_person_is_called"),
-    Proof(id="F32", says="A signed webhook about nobody: kept, alert, no change.", waits=WEBHOOKS),
-    Proof(id="F33", says="A webhook with a bad signature or an old time: 401.", waits=WEBHOOKS),
+    _row("F32", "A signed webhook about nobody: kept, alert, no change.",
+         f"{EVENTS}::test_F32_a_message_about_nobody_is_kept_and_told_and_changes_nothing"),
+    _row("F33", "A webhook with a bad signature or an old time: 401.",
+         f"{EVENTS}::test_F33_what_is_not_proved_is_401_and_is_not_kept"),
     _row("F34", "The report is lost for ever: a statement settles it, and lateness is told.",
          f"{RECONCILIATION}::test_a_statement_settles_what_was_only_sent",
          f"{SLA}::test_a_late_payout_is_marked_and_told_once"),

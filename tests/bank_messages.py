@@ -1,0 +1,122 @@
+"""Messages that banks send by themselves, written and signed by hand as each bank would."""
+
+from __future__ import annotations
+
+import abc
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests import world
+
+SETTLED_AT = "2026-11-24T09:30:16.123+00:00"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """As it goes over the wire. `query` follows the `?` of the address."""
+
+    body: bytes
+    headers: dict[str, str]
+    query: str = ""
+
+
+class Sender(abc.ABC):
+    """A bank that has something to say about payments under our references."""
+
+    address: str  # name:rail
+    pays: dict[str, str]  # Whom it pays, accepted and never settled while nobody asks for reports.
+    amount: str
+    method: str = "bank_transfer"
+    refusal: str  # A code that means: for good.
+    return_code: str
+
+    @abc.abstractmethod
+    def told(self, kind: str, reference: str, *, number: int = 1) -> bytes:
+        """What is said: kind is settled, rejected or returned. `number` makes it another message."""
+
+    @abc.abstractmethod
+    def proved(
+        self, body: bytes, *, at: datetime | None = None, secret: bytes = world.BANK_KEY.encode()
+    ) -> Message:
+        """The same, proved with the bank's secret at a time (now)."""
+
+    def message(self, kind: str, reference: str, **more: Any) -> Message:
+        return self.proved(self.told(kind, reference, **more))
+
+
+class FasterPayments(Sender):
+    address = "default:faster_payments"
+    pays = {"sort_code": "089999", "account_number": "66374958"}
+    amount = "100.00"
+    refusal = return_code = "AC07"
+
+    def told(
+        self, kind: str, reference: str, *, number: int = 1, at: datetime | None = None
+    ) -> bytes:
+        payload: dict[str, Any] = {
+            "TransactionId": "073dca79-13b8-8bf2-b63b-148957caffe9", "Scheme": "FasterPayments",
+            "EndToEndTransactionId": reference, "Amount": 100.00, "CurrencyCode": "GBP",
+            "DebitCreditCode": "Debit", "IsReturn": False,
+        }  # fmt: skip
+        if kind == "rejected":
+            payload |= {"Status": "Rejected", "CancellationCode": self.refusal}
+        else:
+            payload |= {"Status": "Settled", "TimestampSettled": SETTLED_AT}
+        if kind == "returned":
+            payload |= {
+                "DebitCreditCode": "Credit", "IsReturn": True, "CancellationCode": self.refusal,
+            }  # fmt: skip
+        named = "TransactionRejected" if kind == "rejected" else "TransactionSettled"
+        moment = (at or datetime.now(UTC)).isoformat()
+        content = {"Type": named, "Version": 6, "Payload": payload, "Nonce": number}
+        return json.dumps({"Timestamp": moment, **content}).encode()
+
+    def proved(
+        self, body: bytes, *, at: datetime | None = None, secret: bytes = world.BANK_KEY.encode()
+    ) -> Message:
+        if at is not None:  # The time stands in what is signed.
+            body = json.dumps({**json.loads(body), "Timestamp": at.isoformat()}).encode()
+        seed = hashlib.sha256(b"faster_payments webhooks of " + secret).digest()
+        signature = Ed25519PrivateKey.from_private_bytes(seed).sign(body)
+        return Message(
+            body=body, headers={"DigitalSignature": base64.b64encode(signature).decode()}
+        )
+
+
+class Wave(Sender):
+    address = "wave:mobile_money"
+    pays = {"msisdn": "+221770000801", "operator": "wave"}
+    amount = "1000"
+    method = "mobile_money"
+    refusal = "recipient-account-blocked"
+    return_code = "REVERSED"
+
+    def told(self, kind: str, reference: str, *, number: int = 1) -> bytes:
+        words = {"settled": "succeeded", "rejected": "failed", "returned": "reversed"}
+        data: dict[str, Any] = {
+            "id": "pt-185sewgm8100t", "client_reference": reference, "currency": "XOF",
+            "receive_amount": "1000", "status": words[kind],
+        }  # fmt: skip
+        if kind == "rejected":
+            data["payout_error"] = {"error_code": self.refusal, "error_message": "Blocked"}
+        return json.dumps(
+            {"id": f"EV_{number}", "type": f"payout.{words[kind]}", "data": data}
+        ).encode()
+
+    def proved(
+        self, body: bytes, *, at: datetime | None = None, secret: bytes = world.BANK_KEY.encode()
+    ) -> Message:
+        key = hashlib.sha256(b"wave webhooks of " + secret).hexdigest().encode()
+        stamp = str(int((at or datetime.now(UTC)).timestamp()))
+        digest = hmac.new(key, stamp.encode() + body, hashlib.sha256).hexdigest()
+        return Message(body=body, headers={"Wave-Signature": f"t={stamp},v1={digest}"})
+
+
+SENDERS: dict[str, Sender] = {"faster_payments": FasterPayments(), "wave": Wave()}
