@@ -43,6 +43,7 @@ class Why(forms.Form):
     """The ids that were shown, and why they are acted on."""
 
     ids = forms.CharField(widget=forms.HiddenInput, max_length=MOST * 37)
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=MOST * 80, required=False)
     reason = forms.CharField(min_length=REASON_LENGTH[0], max_length=REASON_LENGTH[1])
 
     def clean_ids(self) -> list[UUID]:
@@ -50,6 +51,14 @@ class Why(forms.Form):
         if None in found or len(set(found)) != len(found) or len(found) > MOST:
             raise forms.ValidationError("Not a list of ids.")
         return [one for one in found if one is not None]
+
+    def clean_seen(self) -> dict[UUID, str]:
+        """What the page showed, beside the ids and in their order; absent, nothing is held to it."""
+        texts, ids = self.cleaned_data["seen"], self.cleaned_data.get("ids") or []
+        told = texts.split(",") if texts else []
+        if told and len(told) != len(ids):
+            raise forms.ValidationError("Not what the page said.")
+        return {one: text for one, text in zip(ids, told, strict=False) if text}
 
     def clean_reason(self) -> str:
         reason = " ".join(self.cleaned_data["reason"].split())
@@ -80,6 +89,7 @@ class Offer:
     url: str
     ids: str
     word: str
+    seen: str = ""
 
     @property
     def dialog(self) -> str:
@@ -115,9 +125,17 @@ class ActingAdmin(NamedAdmin):
                 continue
             (outcome,) = action.foresee([row.pk], actor_of(request))
             if not outcome.code:
-                url = self.act_url(action)
-                found.append(Offer(action=action, url=url, ids=str(row.pk), word=outcome.word))
+                found.append(self.offer(action, row.pk, outcome))
         return found
+
+    def offer(self, action: Action, subject: UUID, outcome: Outcome) -> Offer:
+        return Offer(
+            action=action,
+            url=self.act_url(action),
+            ids=str(subject),
+            word=outcome.word,
+            seen=_seen(action, [subject]),
+        )
 
     def bulk(self, request: HttpRequest) -> list[Offer]:
         return [
@@ -171,6 +189,7 @@ class ActingAdmin(NamedAdmin):
         context = {
             "form": form,
             "ids": ",".join(map(str, able)),
+            "seen": _seen(action, able),
             "able": len(able),
             "most": MOST if len(ids) == MOST else 0,
             "totals": totals(chosen),
@@ -181,9 +200,14 @@ class ActingAdmin(NamedAdmin):
         return self._page(request, action, "admin/act.html", context)
 
     def _perform(
-        self, request: HttpRequest, action: Action, ids: list[UUID], reason: str
+        self,
+        request: HttpRequest,
+        action: Action,
+        ids: list[UUID],
+        reason: str,
+        seen: dict[UUID, str],
     ) -> HttpResponse:
-        outcomes = action.do(ids, actor_of(request), reason)
+        outcomes = action.perform(ids, actor_of(request), reason, seen)
         if len(ids) == 1:
             return self._tell_one(request, action, outcomes[0])
         done = {o.id for o in outcomes if not o.code}
@@ -231,6 +255,14 @@ def _ids(texts: Iterable[str]) -> list[UUID]:
     if None in found or not found:
         raise Http404
     return list(dict.fromkeys(one for one in found if one is not None))
+
+
+def _seen(action: Action, ids: list[UUID]) -> str:
+    """What a page shows of these, for the form to bring back; empty where nothing is held to it."""
+    if action.contents is None or not ids:
+        return ""
+    contents = action.contents(ids)
+    return ",".join(contents.get(one, "") for one in ids)
 
 
 def totals(subjects: Iterable[Subject]) -> list[tuple[int, object]]:

@@ -6,12 +6,12 @@ here, its name in `acts` of the page's admin, and its test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from ops.roles import ACT
-from payouts import alerts, banks, bankstate, lifecycle
+from payouts import alerts, banks, bankstate, lifecycle, states
 from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.models import PayoutAlert
@@ -28,6 +28,7 @@ class Outcome:
 
 Do = Callable[[Sequence[UUID], Actor, str], list[Outcome]]
 Foresee = Callable[[Sequence[UUID], Actor], list[Outcome]]
+Seen = Mapping[UUID, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,14 @@ class Action:
     do: Do
     foresee: Foresee
     danger: bool = False
+    # A decision about what was looked at: the page carries `contents`, and what has changed since is refused.
+    contents: Callable[[Sequence[UUID]], Seen] | None = None
+    do_as_seen: Callable[[Sequence[UUID], Actor, str, Seen], list[Outcome]] | None = None
+
+    def perform(self, ids: Sequence[UUID], actor: Actor, reason: str, seen: Seen) -> list[Outcome]:
+        if self.do_as_seen is not None:
+            return self.do_as_seen(ids, actor, reason, seen)
+        return self.do(ids, actor, reason)
 
 
 def refused(subject: UUID, error: PayoutError) -> Outcome:
@@ -89,8 +98,16 @@ def _cancel(ids: Sequence[UUID], actor: Actor, reason: str) -> list[Outcome]:
     return _told(lifecycle.cancel_payouts(ids, actor=actor, reason=reason, tenant_id=None))
 
 
-def _approve(ids: Sequence[UUID], actor: Actor, reason: str) -> list[Outcome]:
-    return _told(lifecycle.approve_payouts(ids, actor=actor, reason=reason, tenant_id=None))
+def _approve(
+    ids: Sequence[UUID], actor: Actor, reason: str, seen: Seen | None = None
+) -> list[Outcome]:
+    return _told(
+        lifecycle.approve_payouts(ids, actor=actor, reason=reason, tenant_id=None, seen=seen)
+    )
+
+
+def _contents(ids: Sequence[UUID]) -> Seen:
+    return {row.id: row.content_hash or "" for row in states.read_payouts(ids)}
 
 
 def _foresee(verb: str) -> Foresee:
@@ -125,7 +142,7 @@ APPROVE = Action(
     name="approve", label="Approve", done="Approved", roles=ACT,
     says="It goes to the bank at its time. Whoever created it cannot approve it.",
     reasons=("Checked against the merchant's invoice", "Confirmed with the merchant by telephone"),
-    do=_approve, foresee=_foresee("approve"),
+    do=_approve, do_as_seen=_approve, contents=_contents, foresee=_foresee("approve"),
 )  # fmt: skip
 
 

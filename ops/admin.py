@@ -228,7 +228,7 @@ class PayoutAdmin(ActingAdmin):
         if not allowed:
             return []
         return [
-            Offer(action=action, url=self.act_url(action), ids=str(row.pk), word=outcome.word)
+            self.offer(action, row.pk, outcome)
             for action, outcome in actions.foresee_one(allowed, row.pk, actor_of(request))
             if not outcome.code
         ]

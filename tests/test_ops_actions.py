@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -192,6 +193,30 @@ def test_nobody_approves_what_they_created(people: dict[str, Client], sandbox: W
     act(people["finance"], "approve", payout)
     row = last_row(payout)
     assert (row.to_status, row.actor, row.reason) == ("pending", "user:finance", REASON)
+
+
+def test_what_has_changed_since_it_was_looked_at_is_not_approved(
+    people: dict[str, Client], sandbox: World
+) -> None:
+    lifecycle.deposit(
+        tenant_id=sandbox.tenant_id, currency="EUR", amount=lifecycle.Decimal(50_000),
+        reference="more", actor=sandbox.operator,
+    )  # fmt: skip
+    payout = sandbox.create(amount="10000.02")
+    page = read(people["finance"], page_url(payout))
+    confirmation = read(people["finance"], f"{act_url(Payout, 'approve')}?ids={payout.pk}")
+    told = [re.findall(r'name="seen" value="(\w+)"', text) for text in (page, confirmation)]
+    assert told[0] == told[1]  # The dialog and the page of its own say the same.
+    (seen,) = told[0]
+    form = {"ids": str(payout.pk), "reason": REASON}
+    url = act_url(Payout, "approve")
+    refused = people["finance"].post(url, {**form, "seen": "0" * len(seen)}, follow=True)
+    assert "stale_version" in refused.content.decode()
+    odd = people["finance"].post(url, {**form, "seen": f"{seen},{seen}"}, follow=True)
+    assert odd.status_code == 200
+    assert sandbox.status(payout) == "requires_approval"
+    people["finance"].post(url, {**form, "seen": seen}, follow=True)
+    assert sandbox.status(payout) == "pending"
 
 
 def test_many_are_retried_at_once_and_the_others_named(
