@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
@@ -68,6 +68,7 @@ class Reaction(enum.StrEnum):
 
     RETRY = "retry"  # Same rail, later.
     RETRY_OTHER_RAIL = "retry_other_rail"
+    FUND_FIRST = "fund_first"  # Our account at the bank lacks money: same rail, once there is some.
     REPAIR = "repair"  # A person must correct something: dead-letter queue.
     REFUSE = "refuse"  # For good: the merchant has the money back.
 
@@ -263,9 +264,6 @@ class Capabilities:
     sends_webhooks: bool = False  # The connector has `abilities.ReadsWebhooks`.
     answers_within: timedelta | None = None  # An instant scheme's own clock, send to answer.
     calendar: str = ""  # Name in the `holidays` package: XFED, XECB; "" means every day.
-    time_zone: str = "UTC"  # Of the cut-off and of the execution date.
-    cutoff: time | None = None  # After it, "today" is the next banking day.
-    lead_banking_days: int = 0  # From the day of sending to the execution date that is asked for.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

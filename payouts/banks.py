@@ -44,6 +44,7 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
+from connectors.schemes import cutoffs
 from connectors.schemes.reasons import is_duplicate
 from payouts import audit, bankstate, breaker, clock, crypto, metrics, sla
 from payouts.audit import Actor, engine
@@ -143,6 +144,14 @@ class BankLine:
     @cached_property
     def capabilities(self) -> Capabilities:
         return self.connector.capabilities()
+
+    @cached_property
+    def windows(self) -> tuple[cutoffs.Window, ...]:
+        """When this connection takes payments: its rail's windows with its own leads. ConnectorMisconfigured."""
+        try:
+            return cutoffs.windows_for(self.rail, self.config.get("cutoffs", ()))
+        except ValueError as error:
+            raise ConnectorMisconfigured("option_invalid", "cutoffs") from error
 
     def in_service(self, on: date) -> bool:
         """Whether new payouts may be routed here on that day."""
@@ -319,15 +328,6 @@ def prepare(
         created_at=moment,
     )
     return bank.connector.prepare(instructions, numbers)
-
-
-def execution_date(bank: BankLine, moment: datetime) -> date:
-    """The day that the bank is asked to execute on: a banking day of its scheme."""
-    able = bank.capabilities
-    day = sla.first_processing_day(
-        moment, calendar=able.calendar, time_zone=able.time_zone, cutoff=able.cutoff
-    )
-    return sla.add_banking_days(day, able.lead_banking_days, able.calendar)
 
 
 def end_of_return_window(bank: BankLine, settled_on: date) -> date | None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from payouts import banks, beneficiaries, clock
+from payouts import banks, beneficiaries, clock, deadlines
 from payouts.banks import BankLine
 from payouts.outcomes import Member
 
@@ -25,7 +25,7 @@ def build(bank: BankLine, members: Sequence[Member]) -> banks.Prepared:
     moment = clock.now()
     accounts = beneficiaries.open_accounts(m.account_id for m in members)
     left_out = _left_out(members, opened=accounts)
-    day = banks.execution_date(bank, moment)
+    days = deadlines.execution_dates(bank, moment, [(m.amount, m.priority) for m in members])
     instructions = [
         banks.PayoutInstruction(
             payout_id=m.payout_id,
@@ -36,7 +36,7 @@ def build(bank: BankLine, members: Sequence[Member]) -> banks.Prepared:
             description=m.description,
             execution_date=day,
         )
-        for m in members
+        for m, day in zip(members, days, strict=True)
         if m.reference not in left_out
     ]
     if not instructions:

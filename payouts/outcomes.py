@@ -37,13 +37,15 @@ class Member:
     currency: str
     account_id: UUID
     description: str
+    priority: str
 
 
 def members_of(transmission_id: UUID) -> list[Member]:
     """The attempts whose orders are in a transmission (not those left out of it), in the order of the claim."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT a.id, p.id, a.reference, p.amount, p.currency, p.beneficiary_account_id, p.description"
+            "SELECT a.id, p.id, a.reference, p.amount, p.currency, p.beneficiary_account_id, p.description,"
+            " p.priority"
             " FROM payout_retry_log a JOIN payouts p ON p.id = a.payout_id"
             " WHERE a.transmission_id = %s AND a.state <> 'not_sent' ORDER BY a.id",
             [transmission_id],

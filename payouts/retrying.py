@@ -11,7 +11,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection
 
-from payouts import banks, clock, sla
+from payouts import banks, clock, deadlines, sla
 from payouts.backoff import RetryPolicy
 from payouts.states import LockedPayout
 
@@ -26,23 +26,24 @@ def wait_s(payout: LockedPayout, repetition: int, *, asked_s: float | None) -> f
 
 
 def _left_s(payout: LockedPayout, now: datetime) -> float | None:
-    """Until the first cut-off of today that a try can still make: the bank's, or that of what was promised."""
-    able = banks.line(payout.bank_connector_id).capabilities
-    margin_s = MARGIN_S + (settings.FILE_WINDOW_SECONDS if able.style == "file" else 0)
-    ends = [
-        sla.seconds_left(now, cutoff=able.cutoff, time_zone=able.time_zone, calendar=able.calendar)
-    ]
+    """Until the first cut-off that a try can still make: the bank's, or that of what was promised."""
+    bank = banks.line(payout.bank_connector_id)
+    margin_s = MARGIN_S
+    if bank.capabilities.style == "file":
+        margin_s += settings.FILE_WINDOW_SECONDS
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT r.cutoff_time, r.time_zone, r.calendar, r.weekend FROM payouts p"
-            " JOIN payout_sla_rules r ON r.id = p.sla_rule_id WHERE p.id = %s",
+            "SELECT p.priority, r.cutoff_time, r.time_zone, r.calendar, r.weekend FROM payouts p"
+            " LEFT JOIN payout_sla_rules r ON r.id = p.sla_rule_id WHERE p.id = %s",
             [payout.id],
         )
-        for cutoff, time_zone, calendar, weekend in cursor.fetchall():
-            ends.append(
-                sla.seconds_left(
-                    now, cutoff=cutoff, time_zone=time_zone, calendar=calendar, weekend=weekend
-                )
-            )
-    left = [end - margin_s for end in ends if end is not None and end > margin_s]
-    return min(left, default=None)
+        priority, cutoff, time_zone, calendar, weekend = cursor.fetchone()
+    send_by = deadlines.plan(bank, now, amount=payout.amount, priority=priority).send_by
+    ends = [(send_by - now).total_seconds()] if send_by is not None else []
+    promised_s = None
+    if cutoff is not None:
+        promised_s = sla.seconds_left(
+            now, cutoff=cutoff, time_zone=time_zone, calendar=calendar, weekend=weekend
+        )
+    ends += [promised_s] if promised_s is not None else []
+    return min((end - margin_s for end in ends if end > margin_s), default=None)

@@ -237,6 +237,7 @@ def _standing(bank: BankLine, now: datetime) -> tuple[str, str]:
     """What stands against a connection whatever is to be carried."""
     try:
         bank.limits()
+        bank.windows  # noqa: B018  (read to see whether it can be)
     except Exception as error:  # noqa: BLE001  (a bank that cannot be built must not stop the others)
         return "misconfigured", f"{OBSTACLES['misconfigured']}: {type(error).__name__}"
     if not bank.in_service(now.date()):

@@ -1,4 +1,7 @@
-"""Dates in banking days: pure arithmetic, the rule and the moment are passed in.
+"""Dates in banking days: pure arithmetic, the rule or the windows and the moment are passed in.
+
+`promise` is what a service level promises, `plan_settlement` what a scheme's windows allow. Both read a
+cut-off as the first moment that is too late: at 17:00:00 sharp it is the next banking day's.
 
 Calendars come from the `holidays` package: XFED (Federal Reserve; a holiday on a Saturday does not close
 the Friday before), XECB (TARGET) and GB-ENG. "" is a calendar without holidays. A rule says beside it
@@ -36,6 +39,64 @@ class Rule(Protocol):
     percentage_fee: Decimal
     effective_from: date | None
     effective_until: date | None
+
+
+class Window(Protocol):
+    """What is read of a scheme's window (connectors.schemes.cutoffs says what each means)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def calendar(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def opens(self) -> time: ...
+    @property
+    def eve(self) -> bool: ...
+    @property
+    def deadline(self) -> time | None: ...
+    @property
+    def bank_lead(self) -> timedelta: ...
+    @property
+    def settles_at(self) -> time | None: ...
+    @property
+    def settles_after(self) -> int: ...
+    @property
+    def settles_within(self) -> timedelta: ...
+    @property
+    def dated_by_settlement(self) -> bool: ...
+    @property
+    def same_day(self) -> bool: ...
+    @property
+    def max_amount(self) -> Decimal | None: ...
+    @property
+    def weekend(self) -> str | None: ...
+    @property
+    def effective_from(self) -> date: ...
+    @property
+    def effective_until(self) -> date: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a scheme carries a payment: the date on the order, the day its money is there, and by when (UTC).
+
+    `send_by` is when our bank must have it for that, `scheme_deadline` when the scheme must: None where
+    it never closes. `same_day` tells whether a dearer same-day window carries it.
+    """
+
+    window: str
+    execution_date: date
+    value_date: date
+    target_at: datetime
+    send_by: datetime | None
+    scheme_deadline: datetime | None
+    same_day: bool
+
+
+class NoWindow(LookupError):
+    """No window of the rail carries the amount, or none is in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,3 +257,87 @@ def seconds_left(
 def _end_of(day: date, time_zone: str) -> datetime:
     midnight = datetime.combine(day + timedelta(days=1), time(0), tzinfo=ZoneInfo(time_zone))
     return midnight.astimezone(ZoneInfo("UTC"))
+
+
+LOOKED_AHEAD_DAYS = 31  # No scheme is closed for longer.
+
+
+def plan_settlement(
+    windows: Iterable[Window], *, now: datetime, amount: Decimal, same_day: bool = False
+) -> Plan:
+    """How a payment that is sent at `now` (aware) is dated and when it is there, by the earliest window.
+
+    `same_day` asks for same-day windows too; what is above their limit falls to the next day's.
+    Raises NoWindow.
+    """
+    plans = [
+        plan
+        for window in windows
+        if (same_day or not window.same_day)
+        and (window.max_amount is None or amount <= window.max_amount)
+        and (plan := _plan(window, now)) is not None
+    ]
+    if not plans:
+        raise NoWindow("no window carries it")
+    return min(plans, key=lambda plan: plan.target_at)
+
+
+def _plan(window: Window, now: datetime) -> Plan | None:
+    """The first day of a window that `now` is in time for; None when it is not in force then."""
+    local = now.astimezone(ZoneInfo(window.time_zone))
+    if window.deadline is None:
+        return _at_any_hour(window, now, local.date())
+    for ahead in range(LOOKED_AHEAD_DAYS):
+        day = local.date() + timedelta(days=ahead)
+        if not window.effective_from <= day < window.effective_until:
+            continue
+        if not is_banking_day(day, window.calendar, window.weekend):
+            continue
+        scheme_deadline = _moment(day, window.deadline, window.time_zone)
+        send_by = scheme_deadline - window.bank_lead
+        if now < send_by:
+            return _on(window, day, now, send_by=send_by, scheme_deadline=scheme_deadline)
+    return None
+
+
+def _at_any_hour(window: Window, now: datetime, day: date) -> Plan | None:
+    if not window.effective_from <= day < window.effective_until:
+        return None
+    there = now + window.settles_within
+    return Plan(
+        window=window.name,
+        execution_date=day,
+        value_date=there.astimezone(ZoneInfo(window.time_zone)).date(),
+        target_at=there.astimezone(ZoneInfo("UTC")),
+        send_by=None,
+        scheme_deadline=None,
+        same_day=window.same_day,
+    )
+
+
+def _on(
+    window: Window, day: date, now: datetime, *, send_by: datetime, scheme_deadline: datetime
+) -> Plan:
+    value_date = add_banking_days(day, window.settles_after, window.calendar, window.weekend)
+    if window.settles_at is not None:
+        target_at = _moment(value_date, window.settles_at, window.time_zone)
+    elif window.settles_after:
+        target_at = _end_of(value_date, window.time_zone)
+    else:
+        opens_on = day - timedelta(days=1) if window.eve else day
+        opening = _moment(opens_on, window.opens, window.time_zone)
+        target_at = max(now.astimezone(ZoneInfo("UTC")), opening) + window.settles_within
+    return Plan(
+        window=window.name,
+        execution_date=value_date if window.dated_by_settlement else day,
+        value_date=value_date,
+        target_at=target_at,
+        send_by=send_by,
+        scheme_deadline=scheme_deadline,
+        same_day=window.same_day,
+    )
+
+
+def _moment(day: date, at: time, time_zone: str) -> datetime:
+    """A local time as a moment, in UTC."""
+    return datetime.combine(day, at, tzinfo=ZoneInfo(time_zone)).astimezone(ZoneInfo("UTC"))

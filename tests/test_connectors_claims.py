@@ -14,7 +14,7 @@ import pytest
 
 from connectors.base import Dedup, Outcome, OutcomeKind, PayoutInstruction, Transmission
 from connectors.registry import CONNECTORS
-from payouts import banks, clock
+from payouts import banks, clock, deadlines
 from payouts.banks import BankLine
 from tests.bank_stub import account, transmission
 from tests.world import World
@@ -30,10 +30,11 @@ def order(bank: BankLine, payout_id: UUID) -> Transmission:
     """A message with one order, as the engine would store it."""
     moment = clock.now()
     to = account(bank.driver)
+    (day,) = deadlines.execution_dates(bank, moment, [(Decimal(1000), "standard")])
     (reference,) = banks.draw_references(bank, 1)
     instruction = PayoutInstruction(
         payout_id=payout_id, reference=reference, amount=Decimal(1000), currency=to.currency, account=to,
-        description="Claims", execution_date=banks.execution_date(bank, moment),
+        description="Claims", execution_date=day,
     )  # fmt: skip
     prepared = banks.prepare(bank, [instruction], moment=moment)
     assert prepared.errors == {}

@@ -81,7 +81,6 @@ _CAPABILITIES = Capabilities(
     refuses_before_booking=frozenset({429, 503}),
     sends_webhooks=True,
     calendar=_LIMITS.calendar,
-    time_zone="Europe/London",
 )
 
 

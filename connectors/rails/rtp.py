@@ -46,7 +46,6 @@ class RtpConnector(InterbankConnector):
         can_inquire=True,
         refuses_before_booking=frozenset({429, 503}),
         calendar=_LIMITS.calendar,
-        time_zone="America/New_York",
     )
 
     def message_id(self, numbers: DrawnNumbers, digest: str) -> str:

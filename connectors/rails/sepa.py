@@ -81,7 +81,6 @@ _INSTANT_CAPABILITIES = replace(
     max_amount=_INSTANT_LIMITS.max_amount,
     max_instructions=100,  # Each of them is answered for within the same ten seconds.
     calendar=_INSTANT_LIMITS.calendar,
-    time_zone="Europe/Brussels",
 )
 
 

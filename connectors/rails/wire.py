@@ -9,7 +9,7 @@ is unique within its business day.
 
 from __future__ import annotations
 
-from datetime import UTC, time, timedelta
+from datetime import UTC, timedelta
 from typing import ClassVar
 
 from connectors.base import (
@@ -49,8 +49,6 @@ class WireConnector(InterbankConnector):
         can_inquire=True,
         refuses_before_booking=frozenset({429, 503}),
         calendar=_LIMITS.calendar,
-        time_zone="America/New_York",
-        cutoff=time(18, 45),
     )
 
     def message_id(self, numbers: DrawnNumbers, digest: str) -> str:
