@@ -8,15 +8,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timeuntil
 
 from ops import actions, looks
 from ops.acting import ActingAdmin
 from ops.pages import Section, pair
-from payouts import banks, clock, sla
+from payouts import banks, bankstate, clock, money, sla
 from payouts.banks import BankHealth
+from payouts.bankstate import FundsWanted
 from payouts.models import BankConnector, BankConnectorState, PayoutSlaRule
 
 
@@ -35,6 +36,25 @@ def breaker_badge(bank: BankHealth) -> SafeString:
     return looks.badge("unhealthy" if bank.breaker == "open" else "paused", words)
 
 
+def funds_badges(wanted: Iterable[FundsWanted]) -> SafeString:
+    """What one bank lacks money for; nothing when it does not."""
+    return format_html_join(
+        " ",
+        "{}",
+        (
+            (looks.badge("unhealthy", f"needs {money.display(w.amount, w.currency)} {w.currency}"),)
+            for w in wanted
+        ),
+    )
+
+
+def _wanted() -> dict[Any, list[FundsWanted]]:
+    found: dict[Any, list[FundsWanted]] = {}
+    for wanted in bankstate.funds_wanted():
+        found.setdefault(wanted.connector_id, []).append(wanted)
+    return found
+
+
 def told(bank: BankHealth) -> str:
     """Why it is as it is; that all is well needs no words."""
     if bank.paused:
@@ -44,6 +64,7 @@ def told(bank: BankHealth) -> str:
 
 def health_section() -> Section:
     """For the overview: one line for each bank."""
+    wanted = _wanted()
     return Section(
         title="Banks",
         model=BankConnector,
@@ -52,8 +73,9 @@ def health_section() -> Section:
         rows=[
             (
                 pair(looks.reference("bank_connector_id", bank.connector_id, bank.key), told(bank)),
-                format_html("{} {}", connector_badge(bank.paused, bank.healthy),
-                            "" if bank.breaker == "closed" else breaker_badge(bank)),
+                format_html("{} {} {}", connector_badge(bank.paused, bank.healthy),
+                            "" if bank.breaker == "closed" else breaker_badge(bank),
+                            funds_badges(wanted.get(bank.connector_id, ()))),
                 format_html('<span class="ops-money">{}</span>', bank.in_flight or "–"),
             )
             for bank in banks.health_report()
@@ -111,8 +133,10 @@ class BankConnectorAdmin(ActingAdmin):
 
     def prepare(self, rows: Sequence[Any]) -> None:
         report = {bank.connector_id: bank for bank in banks.health_report()}
+        wanted = _wanted()
         for row in rows:
             row.health = report.get(row.pk)
+            row.wanted = wanted.get(row.pk, [])
 
     @admin.display(description="bank")
     def name(self, row: Any) -> SafeString:
@@ -122,7 +146,8 @@ class BankConnectorAdmin(ActingAdmin):
     def state(self, row: Any) -> SafeString:
         if row.health is None:
             return looks.badge("disabled")
-        return connector_badge(row.health.paused, row.health.healthy)
+        badge = connector_badge(row.health.paused, row.health.healthy)
+        return format_html("{} {}", badge, funds_badges(row.wanted)) if row.wanted else badge
 
     @admin.display(description="breaker")
     def breaker(self, row: Any) -> SafeString:
@@ -160,10 +185,11 @@ class BankConnectorAdmin(ActingAdmin):
                 '<p class="ops-head"><span class="ops-sum">{}</span> not in use</p>', row
             )
         return format_html(
-            '<p class="ops-head"><span class="ops-sum">{}</span> {} {}</p><p class="ops-next">{}</p>',
+            '<p class="ops-head"><span class="ops-sum">{}</span> {} {} {}</p><p class="ops-next">{}</p>',
             found.key,
             connector_badge(found.paused, found.healthy),
             "" if found.breaker == "closed" else breaker_badge(found),
+            funds_badges(_wanted().get(row.pk, ())),
             told(found) or f"It answers. {found.in_flight} payouts are being told to it just now.",
         )
 

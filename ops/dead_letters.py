@@ -56,7 +56,7 @@ def groups() -> list[Group]:
             (code, bank),
             Group(
                 code=code, connector=key, query=urlencode(query), oldest=oldest,
-                words=bank_words.meaning(code) or message, remedy=bank_words.remedy(code),
+                words=bank_words.meaning(code, bank=bank) or message, remedy=bank_words.remedy(code, bank=bank),
             ),
         )  # fmt: skip
         group.count += count

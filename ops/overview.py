@@ -177,7 +177,8 @@ def _attention() -> Section:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT v.id, v.status, v.amount, v.currency, v.rail, v.last_error_code, v.last_error, v.updated_at,"
-            " t.name FROM v_payouts_needing_attention v LEFT JOIN tenants t ON t.id = v.tenant_id"
+            " t.name, (SELECT p.bank_connector_id FROM payouts p WHERE p.id = v.id)"
+            " FROM v_payouts_needing_attention v LEFT JOIN tenants t ON t.id = v.tenant_id"
             " ORDER BY v.updated_at, v.id LIMIT %s",
             [ATTENTION_ROWS],
         )
@@ -195,10 +196,10 @@ def _attention() -> Section:
                 pair(looks.reference("payout_id", key), tenant or ""),
                 looks.amount(amount, currency),
                 looks.badge(status, labels[status]),
-                pair(bank_words.meaning(code) or message or rail, code),
+                pair(bank_words.meaning(code, bank=bank) or message or rail, code),
                 looks.age(since),
             )
-            for key, status, amount, currency, rail, code, message, since, tenant in found
+            for key, status, amount, currency, rail, code, message, since, tenant, bank in found
         ],
         empty="Nothing waits for a person",
         note=more if len(found) == ATTENTION_ROWS else "",

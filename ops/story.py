@@ -18,6 +18,7 @@ from ledger.models import Entry
 from ops import bank_words, looks
 from ops.counts import OPEN
 from ops.pages import Section, pair
+from payouts import reasons
 from payouts.models import Payout, PayoutAlert, PayoutHold, RoutingDecision
 
 # What a person should know about a status, in one line.
@@ -60,6 +61,13 @@ def next_words(payout: Payout) -> SafeString:
     if payout.status == "failed" and payout.next_retry_at:
         tries = f"{payout.retry_count} of {payout.max_retries}"
         more = format_html("Retry {} at {}.", tries, looks.when(payout.next_retry_at))
+        if (
+            reasons.find(payout.last_error_code, bank=payout.bank_connector_id).reaction
+            == "fund_first"
+        ):
+            helps = bank_words.remedy(payout.last_error_code, bank=payout.bank_connector_id)
+            at = looks.when(payout.next_retry_at)
+            more = format_html("It is sent again at {}. <strong>{}</strong>", at, helps)
     elif payout.status == "scheduled" and payout.scheduled_at:
         more = format_html("It goes at {}.", looks.when(payout.scheduled_at))
     elif payout.status == "requires_approval" and payout.hold.expires_at:
@@ -69,17 +77,16 @@ def next_words(payout: Payout) -> SafeString:
     elif payout.status in ("sent", "pending", "processing"):
         more = format_html("Promised for {}.", looks.when(payout.sla_target_settlement_date))
     elif payout.status == "dlq":
-        more = told_code(payout.last_error_code, payout.last_error)
-        more = format_html(
-            "{} <strong>{}</strong>", more, bank_words.remedy(payout.last_error_code)
-        )
+        more = told_code(payout, payout.last_error_code)
+        helps = bank_words.remedy(payout.last_error_code, bank=payout.bank_connector_id)
+        more = format_html("{} <strong>{}</strong>", more, helps)
         if payout.give_up_requested_by:
             asked = looks.code(payout.give_up_requested_by)
             more = format_html("{} {} asked to give it up: another person must, too.", more, asked)
     elif payout.status == "settled" and payout.settlement_final_at:
         more = format_html("It may come back until {}.", looks.when(payout.settlement_final_at))
     elif payout.status in ("rejected", "returned"):
-        more = told_code(payout.return_code or payout.last_error_code, payout.last_error)
+        more = told_code(payout, payout.return_code or payout.last_error_code)
     if payout.cancel_requested_at and payout.status in OPEN:
         more = format_html(
             "{} Its cancellation was asked for: it follows if the bank refuses it.", more
@@ -87,11 +94,11 @@ def next_words(payout: Payout) -> SafeString:
     return format_html("<strong>Next:</strong> {} {}", NEXT[payout.status], more)
 
 
-def told_code(code: str, message: str) -> SafeString:
+def told_code(payout: Payout, code: str) -> SafeString:
     """A code with its words; the bank's own words where we have none."""
-    if not code and not message:
+    if not code and not payout.last_error:
         return format_html("{}", "")
-    words = bank_words.meaning(code) or message
+    words = bank_words.meaning(code, bank=payout.bank_connector_id) or payout.last_error
     return format_html('<span class="ops-code">{}</span> {}.', code or "no code", words.rstrip("."))
 
 
@@ -100,7 +107,7 @@ def why(payout: Payout) -> str:
     if payout.status not in ("failed", "dlq", "in_doubt", "rejected", "returned"):
         return ""
     code = payout.return_code or payout.last_error_code
-    words = bank_words.meaning(code) or payout.last_error
+    words = bank_words.meaning(code, bank=payout.bank_connector_id) or payout.last_error
     return f"{code} {words}".strip()
 
 

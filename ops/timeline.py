@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -65,7 +66,9 @@ def chapters(payout: Payout) -> tuple[list[Chapter], str]:
     found = [Chapter(title="Before the bank"), *(_chapter(attempt) for attempt in tries)]
     places = {attempt.id: chapter for attempt, chapter in zip(tries, found[1:], strict=True)}
     for row in rows[:SECTION_ROWS]:
-        _at_the_time(found, row.created_at).events.append(_action(row))
+        _at_the_time(found, row.created_at).events.append(
+            _action(row, bank=payout.bank_connector_id)
+        )
     for statement in said[:SECTION_ROWS]:
         of_attempt = places.get(statement.attempt_id) if statement.attempt_id else None
         chapter = of_attempt or _at_the_time(found, statement.recorded_at)
@@ -96,11 +99,11 @@ def _at_the_time(found: Iterable[Chapter], moment: datetime) -> Chapter:
     return begun[-1]
 
 
-def _action(row: PayoutAuditLog) -> Event:
+def _action(row: PayoutAuditLog, *, bank: UUID) -> Event:
     words = DONE.get(row.action, row.action)
     what = format_html("{} {}", words, looks.link("payouts_payoutauditlog", row.pk, row.action))
     code = str(row.data.get("code", "")) if isinstance(row.data, dict) else ""
-    explained = bank_words.meaning(code or row.reason)
+    explained = bank_words.meaning(code or row.reason, bank=bank)
     detail = " · ".join(part for part in (row.reason, explained) if part)
     return Event(
         at=row.created_at,
@@ -120,7 +123,7 @@ def _who(actor: str, role: str) -> SafeString:
 
 
 def _statement(said: BankEvidence) -> Event:
-    words = bank_words.meaning(said.code) or said.detail
+    words = bank_words.meaning(said.code, bank=said.bank_connector_id) or said.detail
     told = (
         format_html('<span class="ops-code">{}</span> {}', said.code, words) if said.code else words
     )

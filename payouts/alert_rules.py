@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from payouts import banks, batches, clock, invariants
+from payouts import banks, bankstate, batches, clock, invariants, money
 from payouts.alerts import RULES, Finding, raise_new, rule
 
 MANY = 5000
@@ -133,6 +133,17 @@ def broken_connectors(now: datetime) -> Iterator[Finding]:
             yield Finding(
                 key=str(bank.connector_id), message=f"{bank.key} is not healthy: {bank.message}"
             )
+
+
+@rule("fund_first", severity="critical", resolves_itself=True)
+def empty_purses(now: datetime) -> Iterator[Finding]:
+    """Banks at which our own account lacks money: somebody must fund it, and what waits goes out by itself."""
+    for wanted in bankstate.funds_wanted():
+        sum_ = money.display(wanted.amount, wanted.currency)
+        yield Finding(
+            key=f"{wanted.connector_id}:{wanted.currency}",
+            message=f"Fund first: {wanted.key} lacks money for {wanted.payouts} payouts over {sum_} {wanted.currency}",
+        )
 
 
 def _of_payouts(sql: str, params: list[Any], message: str) -> Iterator[Finding]:

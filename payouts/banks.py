@@ -45,6 +45,8 @@ from connectors.base import (
     UnreadableDocument,
 )
 from connectors.schemes import cutoffs
+from connectors.schemes.reasons import Reason as CodeReason
+from connectors.schemes.reasons import find as find_reason
 from connectors.schemes.reasons import is_duplicate
 from payouts import audit, bankstate, breaker, clock, crypto, metrics, sla
 from payouts.audit import Actor, engine
@@ -64,6 +66,7 @@ __all__ = [
     "AccountInvalid",
     "BankHealth",
     "CanonicalAccount",
+    "CodeReason",
     "ConnectorError",
     "ConnectorMisconfigured",
     "FieldError",
@@ -80,6 +83,7 @@ __all__ = [
     "UnreadableDocument",
     "WebhookMessage",
     "WebhookRefused",
+    "find_reason",
     "health_report",
     "may_send",
     "note_broken",

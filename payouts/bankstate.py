@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -52,6 +53,34 @@ class Switched:
 class Refused:
     connector_id: UUID
     error: PayoutError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundsWanted:
+    """What waits because our account at a bank lacks money: refused for it, and sent again until there is some."""
+
+    connector_id: UUID
+    key: str  # "name:rail"
+    currency: str
+    amount: Decimal
+    payouts: int
+
+
+def funds_wanted() -> list[FundsWanted]:
+    """Every connection that needs funds, by key and currency."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.id, c.name || ':' || c.rail, p.currency, sum(p.amount), count(*) FROM payouts p"
+            " JOIN bank_connectors c ON c.id = p.bank_connector_id"
+            " WHERE p.status IN ('failed', 'processing') AND EXISTS (SELECT FROM bank_evidence e"
+            "   WHERE e.payout_id = p.id AND e.bank_connector_id = p.bank_connector_id"
+            "   AND e.reaction = 'fund_first' AND e.code = p.last_error_code)"
+            " GROUP BY 1, 2, 3 ORDER BY 2, 3"
+        )
+        return [
+            FundsWanted(connector_id=i, key=key, currency=currency, amount=amount, payouts=payouts)
+            for i, key, currency, amount, payouts in cursor.fetchall()
+        ]
 
 
 def health_report() -> list[BankHealth]:

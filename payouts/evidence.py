@@ -283,6 +283,10 @@ def _rejection_steps(
         return [("rejected", error)]
     if status == "dlq":
         return [("cancelled", {})] if case.payout.cancel_requested else []
+    if statement.reaction == "fund_first" and "failed" in TRANSITIONS[status]:
+        # Our own purse is empty: no fault of the payout's, so none of its retries are spent on it.
+        delay = retrying.fund_wait_s(statement.retry_after_s)
+        return [("failed", {"next_retry_at": _in(delay), **error})]
     wants_retry = statement.reaction in ("retry", "retry_other_rail")
     if wants_retry and retries < case.payout.max_retries and "failed" in TRANSITIONS[status]:
         delay = retrying.wait_s(case.payout, retries + 1, asked_s=statement.retry_after_s)

@@ -1,12 +1,22 @@
-"""Why a payout does not move, in words for merchants: a short list of codes that stays, whatever a bank says.
+"""Why a payout does not move, in words: a short list of codes for merchants that stays, whatever a bank says.
 
-Operators read what a bank wrote. A merchant decides by these codes, so one that is not listed here is told
-as `bank_problem`, never passed on.
+Operators read what a bank wrote and what usually helps. A merchant decides by the short list, so a code that
+nobody listed is told as `bank_problem`, never passed on. The rows are in connectors/schemes.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+
+from payouts import banks
+
+REMEMBERED_S = 30.0  # A connection that gets another driver is rare, and only words depend on it.
+_ways: dict[UUID, tuple[str, str]] = {}
+_read_at = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,63 +27,29 @@ class Reason:
     text: str
 
 
-TEXTS = {
-    "account_closed": "The account is closed",
-    "account_blocked": "The account cannot be credited",
-    "account_invalid": "There is no such account: check its number and its bank",
-    "details_mismatch": "The beneficiary's details do not fit the account",
-    "refused_by_beneficiary": "The beneficiary or their bank did not take it",
-    "limit_exceeded": "The amount is not carried by this way of paying",
-    "bank_unavailable": "The bank could not take it then; it is tried again",
-    "outcome_unknown": "The bank has not yet said what became of it; it is being asked",
-    "under_review": "One of us is looking at it",
-    "bank_problem": "The bank did not carry it out",
-}
-# merchant's code -> codes of ISO 20022, and of NACHA's returns; each in its own rails only.
-ISO_20022 = {
-    "account_closed": "AC04 AC07",
-    "account_blocked": "AC06 AG01 FR01 RR04 AM07",
-    "account_invalid": "AC01 AC02 AC03 AC13 AC14 AC15 RC01 RC03 RC04 RC07",
-    "details_mismatch": "BE01 BE04 BE06 BE16 RR03",
-    "refused_by_beneficiary": "CUST FOCR MD07 MS02 MS03 ARDT CNOR",
-    "limit_exceeded": "AM02 AM13 AM14 AM21 AM23",
-    "bank_unavailable": (
-        "AB01 AB02 AB03 AB04 AB05 AB06 AB07 AB08 AB09 AB10 AG10 AG11 ED05 NOAS TM01 DT01 AM04 AG07"
-    ),
-    "under_review": "AM05 DUPL AM09 AM10 AM11 AM12 FF01 NARR",
-}
-NACHA = {
-    "account_closed": "R02",
-    "account_blocked": "R16",
-    "account_invalid": "R03 R04 R12 R13 R20 R28",
-    "details_mismatch": "R17 R19 R26",
-    "refused_by_beneficiary": "R14 R15 R23 R34",
-    "bank_unavailable": "R06 R18 R31 R32",
-    "under_review": "R21 R22 R24 R25 R27",
-}
-# What the engine itself says, whatever the rail.
-ENGINE = {
-    "outcome_unknown": (
-        "outcome_unknown deadline cut protocol_error answer_too_large status_unknown inquiry_unsupported not_found"
-    ),
-    "bank_unavailable": (
-        "bank_busy bank_auth dns_failed connection_refused connect_failed connect_timeout tls_failed"
-        " deadline_before_send claim_lost connector_broke"
-    ),
-    "details_mismatch": "invalid_name",
-    "under_review": "bank_mismatch prepare_failed file_total_exceeded FILE_INVALID BAD_REQUEST",
-}
-SCHEMES = {"ach": NACHA}  # Every other rail that we speak uses ISO 20022, or its own words.
-
-
-def explain(code: str, *, rail: str) -> Reason:
-    """A merchant's reason for a code that a bank or the engine gave on a rail."""
+def explain(code: str, *, bank: UUID) -> Reason:
+    """A merchant's reason for a code that this bank, or the engine, gave."""
     if not code:
         return Reason("", "")
-    for table in (ENGINE, SCHEMES.get(rail, ISO_20022)):
-        for ours, theirs in table.items():
-            if code in theirs.split():
-                return Reason(ours, TEXTS[ours])
-    if code.startswith("http_"):  # An answer that says nothing about the payment.
-        return Reason("outcome_unknown", TEXTS["outcome_unknown"])
-    return Reason("bank_problem", TEXTS["bank_problem"])
+    row = find(code, bank=bank)
+    return Reason(row.merchant_code, row.merchant)
+
+
+def find(code: str, *, bank: UUID) -> banks.CodeReason:
+    """The whole row of a code, as it means with this bank's driver on its rail."""
+    driver, rail = _way_of(bank)
+    return banks.find_reason(code, driver=driver, rail=rail)
+
+
+def _way_of(bank: UUID) -> tuple[str, str]:
+    """Driver and rail of a connection; both empty for one that nobody knows."""
+    global _ways, _read_at  # noqa: PLW0603  (a page of payouts asks for the same few connections)
+    if bank not in _ways or time.monotonic() - _read_at > REMEMBERED_S:
+        _ways, _read_at = _read_ways(), time.monotonic()
+    return _ways.get(bank, ("", ""))
+
+
+def _read_ways() -> dict[UUID, tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, driver, rail FROM bank_connectors")
+        return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}

@@ -25,6 +25,11 @@ def wait_s(payout: LockedPayout, repetition: int, *, asked_s: float | None) -> f
     return policy.delay_s(repetition, at_least_s=asked_s or 0.0, left_s=left_s)
 
 
+def fund_wait_s(asked_s: float | None) -> float:
+    """Seconds until a payout is sent again to a bank where our account lacked money."""
+    return max(settings.FUND_RETRY_S, asked_s or 0.0)
+
+
 def _left_s(payout: LockedPayout, now: datetime) -> float | None:
     """Until the first cut-off that a try can still make: the bank's, or that of what was promised."""
     bank = banks.line(payout.bank_connector_id)

@@ -93,6 +93,7 @@ def test_environment(state: Path) -> dict[str, str]:
         "LEASE_S": "3",
         "RETRY_BASE_S": "0.1",
         "RETRY_CAP_S": "1",
+        "FUND_RETRY_S": "0.2",
         "INQUIRY_FIRST_S": "0.1",
         "REPORT_POLL_S": "0.1",
         "FILE_WINDOW_SECONDS": "0.1",

@@ -131,6 +131,8 @@ RETRY_POLICIES = retries.policies(
     # What is promised in seconds is not worth a wait of hours.
     instant=(min(RETRY_BASE_S, 5.0), 2.0, min(RETRY_CAP_S, 300.0), RETRY_LIMIT),
 )
+# How long after a refusal for lack of money in our own account a payout is sent again.
+FUND_RETRY_S = env.number("FUND_RETRY_S", 5 if SANDBOX else 900, minimum=0.05)
 INQUIRY_FIRST_S = env.number("INQUIRY_FIRST_S", 5, minimum=0.05)
 INQUIRY_HORIZON_S = env.number("INQUIRY_HORIZON_S", 120 if SANDBOX else 72 * 3600, minimum=1)
 REPORT_POLL_S = env.number("REPORT_POLL_S", 60, minimum=0.05)

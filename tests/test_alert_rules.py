@@ -21,7 +21,7 @@ SEVERITY = {
     "sla_violation": "high", "sla_at_risk": "medium", "dlq": "high", "in_doubt": "high",
     "retrying_long": "medium", "unmatched_evidence": "high", "bank_contradiction": "critical",
     "unreadable_document": "high", "connector_down": "critical", "batch_missed": "high",
-    "invariant_broken": "critical",
+    "invariant_broken": "critical", "fund_first": "critical",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from payouts import reasons
+from connectors.schemes.reason_topics import TOPICS
 from payouts.models import Payout, PayoutAttempt
 from tests.api_client import Api, create, in_state, merchant, operator, raise_alert, snapshot
 from tests.world import World
@@ -67,7 +67,7 @@ def test_a_merchant_reads_the_same_story_without_what_is_ours(sandbox: World) ->
     assert one(inside, "alert.dlq")["message"] == "inside"
     assert one(outside, "payout.dlq")["trouble"] == {
         "code": "details_mismatch",
-        "text": reasons.TEXTS["details_mismatch"],
+        "text": TOPICS["name"].merchant,
     }
     gone = one(outside, "payout.cancelled")
     assert (gone["by"], gone["reason"]) == ({"role": "finance_ops"}, "Details cannot be mended")
@@ -84,12 +84,22 @@ def test_a_merchants_payout_holds_no_banks_words_either(sandbox: World) -> None:
     path = f"/api/payouts/{payout.id}"
     inside = operator(sandbox).get(path).body["payout"]
     assert inside["last_error_code"] == "BE01"
+    assert inside["status_reason"] == {
+        "code": "details_mismatch",
+        "message": TOPICS["name"].merchant,
+        "bank_code": "BE01",
+        "operator_message": f"The name does not fit the account. {TOPICS['name'].remedy}",
+    }
     for shown in (
         merchant(sandbox).get(path).body["payout"],
         merchant(sandbox).get("/api/payouts").body["payouts"][0],
     ):
         assert shown["last_error_code"] == "details_mismatch"
-        assert shown["last_error"] == reasons.TEXTS["details_mismatch"]
+        assert shown["last_error"] == TOPICS["name"].merchant
+        assert shown["status_reason"] == {
+            "code": "details_mismatch",
+            "message": TOPICS["name"].merchant,
+        }
         assert "BE01" not in json.dumps(shown)
         assert shown["created_by"] == sandbox.merchant.id
 
@@ -130,22 +140,3 @@ def test_a_timeline_belongs_to_its_merchant(sandbox: World) -> None:
     assert Api(uuid4()).get(path).code == "not_found"
     assert Api(None, "billing_ops").get(path).status == 200
     assert merchant(sandbox).get(f"{path}?limit=1").code == "unknown_parameter"
-
-
-@pytest.mark.parametrize(
-    ("rail", "code", "ours"),
-    [
-        ("sepa", "AC04", "account_closed"), ("ach", "R02", "account_closed"), ("sepa", "R02", "bank_problem"),
-        ("ach", "AC04", "bank_problem"), ("wire", "AM02", "limit_exceeded"), ("ach", "bank_busy", "bank_unavailable"),
-        ("sepa", "http_500", "outcome_unknown"), ("mobile_money", "PAYEE_NOT_FOUND", "bank_problem"), ("sepa", "", ""),
-    ],
-)  # fmt: skip
-def test_a_code_means_what_it_means_on_its_rail(rail: str, code: str, ours: str) -> None:
-    assert reasons.explain(code, rail=rail).code == ours
-
-
-def test_every_reason_has_a_text_and_no_code_two_reasons() -> None:
-    for table in (reasons.ISO_20022, reasons.NACHA, reasons.ENGINE):
-        assert set(table) <= set(reasons.TEXTS)
-        codes = " ".join(table.values()).split()
-        assert len(codes) == len(set(codes))

@@ -194,6 +194,8 @@ CASES = [
     Case("bank_letters_by_somebody", CHECK, Copy("bank_letters", "letter", {"stated_by": "''"})),
     Case("bank_letters_by_somebody", CHECK, Copy("bank_letters", "letter", {"document": "''", "stated_by": "'you'"})),
     Case("bank_evidence_once", UNIQUE, Copy("bank_evidence", "evidence")),
+    Case("bank_evidence_reaction_known", CHECK,
+         Copy("bank_evidence", "evidence", {"position": "9", "reaction": "'pay_twice'"})),
     Case("bank_documents_once", UNIQUE, Copy("bank_documents", "document")),
     Case("bank_transmissions_reference", UNIQUE, Copy("bank_transmissions", "transmission")),
     Case("bank_connectors_name_rail", UNIQUE, Copy("bank_connectors", "bank")),

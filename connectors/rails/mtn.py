@@ -80,7 +80,7 @@ class MtnConnector(WalletConnector):
             body=transmission.body,
             content_type=transmission.content_type,
             headers={**self._headers(), "X-Reference-Id": reference},
-            refusals=frozenset(MTN.reactions),
+            refusals=MTN.refusals,
         )
         if isinstance(answer, Outcome):
             if answer.code == "http_409" and _ALREADY.encode() in answer.document:

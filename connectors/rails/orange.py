@@ -84,7 +84,7 @@ class OrangeConnector(WalletConnector):
             _CASH_INS,
             body=transmission.body,
             content_type=transmission.content_type,
-            refusals=frozenset(ORANGE.reactions),
+            refusals=ORANGE.refusals,
         )
         if isinstance(answer, Outcome):
             return answer

@@ -83,7 +83,7 @@ class WaveConnector(WalletConnector):
             body=transmission.body,
             content_type=transmission.content_type,
             headers={"Idempotency-Key": reference},
-            refusals=frozenset(WAVE.reactions),
+            refusals=WAVE.refusals,
         )
         if isinstance(answer, Outcome):
             return answer

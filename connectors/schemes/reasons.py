@@ -1,42 +1,106 @@
-"""What banks say when they refuse or return, and what each reason leads to.
+"""What banks say when they refuse or return, what each reason leads to, and what it means in words.
 
-Tables are per scheme, never global: the same four letters mean different things in different
-places. An unlisted code is REPAIR, so that a person looks before money moves again. From a
-merchant's side: - RETRY            the bank or the day was the problem; - RETRY_OTHER_RAIL this
-rail cannot carry this payment; - REFUSE           the account is closed, wrong or barred: the
-merchant has the money back, corrects the beneficiary and pays anew; - REPAIR           our data,
-our file, our balance sheet or a doubt: a person must act. Sources: ISO 20022 external code sets
-4Q2025 (status and return reasons), EPC inquiry and r-transaction guidance (EPC173-14), NACHA
-Operating Rules 2026 appendix four (return reason codes).
+A reason is a row per (driver, rail, code). A driver's own row stands over its rail's, and that over ours:
+the same four letters mean different things in different places, so nothing is looked up globally. An
+unlisted code is REPAIR, so that a person looks before money moves again. From a merchant's side:
+
+- RETRY, RETRY_OTHER_RAIL: the bank or the day was the problem, or this rail cannot carry it;
+- FUND_FIRST: our account at the bank lacks money: it goes out again once there is some;
+- REFUSE: the account is closed, wrong or barred: the merchant has the money back and pays anew;
+- REPAIR: our data, our file or a doubt: a person must act.
+
+Rows are in `reasons_iso`, `reasons_ach` and `reasons_local`, their words for merchants in `reason_topics`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from connectors.base import Reaction
+from connectors.schemes import reasons_ach, reasons_iso, reasons_local
+from connectors.schemes.reason_topics import TOPICS, Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """What a code leads to and means. `merchant` is for everybody, `says` and `remedy` for operators."""
+
+    code: str
+    reaction: Reaction
+    topic: Topic
+    says: str
+    scheme: str
+    source: str
+    effective_from: date
+    listed: bool = True  # False: nobody listed the code, and the words are general ones.
+
+    @property
+    def merchant_code(self) -> str:
+        """The stable code that merchants' programs decide by."""
+        return self.topic.code
+
+    @property
+    def merchant(self) -> str:
+        """A sentence that a merchant may read: it names no bank, no scheme and no account."""
+        return self.topic.merchant
+
+    @property
+    def operator(self) -> str:
+        """What it says and what usually helps."""
+        return f"{self.says}. {self.topic.remedy}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReasonTable:
-    """The reactions of one scheme; `effective_from` is when this reading of it began to apply."""
+    """The reasons of one scheme; `effective_from` is when this reading of it began to apply.
+
+    `lines` are rows as text, `code reaction topic | what it says`; a later one replaces an earlier one.
+    """
 
     scheme: str
     source: str
     effective_from: date
-    reactions: Mapping[str, Reaction]
+    lines: str = field(repr=False)
+
+    @cached_property
+    def rows(self) -> Mapping[str, Reason]:
+        """Every listed code. Raises ValueError or KeyError for a line that cannot be read."""
+        return {reason.code: reason for reason in self._read()}
+
+    @cached_property
+    def reactions(self) -> Mapping[str, Reaction]:
+        """What every listed code leads to."""
+        return {code: reason.reaction for code, reason in self.rows.items()}
 
     def reaction(self, code: str) -> Reaction:
         """What `code` leads to; REPAIR when it is not listed."""
-        return self.reactions.get(code, Reaction.REPAIR)
+        row = self.rows.get(code)
+        return row.reaction if row else Reaction.REPAIR
 
+    @cached_property
+    def refusals(self) -> frozenset[str]:
+        """The codes that say for certain that nothing was booked; not those that leave it in doubt."""
+        unsure = (TOPICS["doubt"], TOPICS["seen"])
+        return frozenset(c for c, row in self.rows.items() if row.topic not in unsure) | {
+            "BAD_REQUEST"
+        }
 
-def _table(**codes: str) -> dict[str, Reaction]:
-    return {
-        code: Reaction(reaction) for reaction, listed in codes.items() for code in listed.split()
-    }
+    def _read(self) -> Iterator[Reason]:
+        for line in filter(None, self.lines.splitlines()):
+            row, says = line.split(" | ")
+            code, reaction, topic = row.split()
+            yield Reason(
+                code=code,
+                reaction=Reaction(reaction),
+                topic=TOPICS[topic],
+                says=says,
+                scheme=self.scheme,
+                source=self.source,
+                effective_from=self.effective_from,
+            )
 
 
 # "There already": the bank has seen this payment or this file before. Never a rejection, never a
@@ -49,145 +113,102 @@ def is_duplicate(code: str) -> bool:
     return code in DUPLICATE_CODES or "DUPLICATE" in code.upper()
 
 
-# AB06-AB10 are negative confirmations here because they come in a pain.002; a missing answer is
-# not.
+OURS = ReasonTable(
+    scheme="",
+    source="the connectors and the engine themselves",
+    effective_from=date(2026, 1, 1),
+    lines=reasons_local.OURS,
+)
 ISO_SCT = ReasonTable(
     scheme="sepa",
-    source="ISO 20022 ExternalStatusReason1Code and ExternalReturnReason1Code; EPC173-14",
+    source="ISO 20022 external status and return reason codes, 4Q2025; EPC173-14",
     effective_from=date(2025, 10, 5),
-    reactions=_table(
-        retry=(
-            "AB01 AB02 AB03 AB04 AB06 AB07 AB08 AB09 AB10 AG10 AG11 ED05 ED06 NOAS TM01 "
-            "AM04 AG07 "  # our account must be funded first
-            "DT01"  # the date has passed meanwhile: the next attempt is dated anew
-        ),
-        retry_other_rail="AB05 AG03 AM02 AM13 AM14 AM21 AM23 CNOR RC07",
-        refuse=(
-            "AC01 AC03 AC04 AC06 AC07 "  # closed, wrong or blocked account
-            "AG01 ARDT CUST FOCR FR01 AM07 MD07 MS02 RR04"  # barred, dead, frozen, asked for
-        ),
-        repair=(
-            "AC02 AC13 AC14 AC15 BE01 BE04 BE06 RC01 RC03 RC04 RR03 "  # details to be corrected
-            "AM05 DUPL "  # never reached: is_duplicate comes first
-            "AM09 AM10 AM11 AM12 BE16 FF01 NARR MS03 "  # ours, or unexplained
-            "BAD_REQUEST"
-        ),
-    ),
+    lines=reasons_iso.CREDIT_TRANSFER,
 )
-
-# The beneficiary's bank could not be reached in time (AB05-AB10) or does not take part: another rail
-# may carry the payment, the same one will refuse it again. All of them say that no money moved.
 ISO_SCT_INST = ReasonTable(
     scheme="sepa_instant",
-    source="ISO 20022 ExternalStatusReason1Code; EPC004-16 and EPC059-18 (reason codes of SCT Inst)",
+    source="ISO 20022 external status reason codes, 4Q2025; EPC004-16 and EPC059-18",
     effective_from=date(2025, 10, 5),
-    reactions={
-        **ISO_SCT.reactions,
-        **_table(
-            retry_other_rail=(
-                "AB05 AB06 AB07 AB08 AB09 AB10 AG03 AG11 AM02 AM13 AM14 AM21 AM23 CNOR MS03 RC07"
-            ),
-            retry="AB01 AB02 AB03 AB04 AG10 ED05 ED06 NOAS TM01 AM04 AG07 DT01",
-        ),
-    },
+    lines=reasons_iso.CREDIT_TRANSFER + reasons_iso.INSTANT,
 )
-
-# Real-time gross settlement: what is refused for its amount or its bank will be refused again here.
 ISO_WIRE = ReasonTable(
     scheme="wire",
-    source="ISO 20022 ExternalStatusReason1Code; Fedwire Funds Service pacs.002 usage",
+    source="ISO 20022 external status reason codes, 4Q2025; Fedwire Funds Service pacs.002 usage",
     effective_from=date(2025, 7, 14),
-    reactions={
-        **ISO_SCT.reactions,
-        **_table(retry_other_rail="AG03 CNOR RC07", repair="AM02 AM13 AM14 AM21 AM23"),
-    },
+    lines=reasons_iso.CREDIT_TRANSFER + reasons_iso.WIRE,
 )
-
 # As for SEPA Instant: not reachable now, or not taking part, means another rail.
 ISO_RTP = ReasonTable(
     scheme="rtp",
-    source="ISO 20022 ExternalStatusReason1Code; RTP pacs.002 usage",
+    source="ISO 20022 external status reason codes, 4Q2025; RTP pacs.002 usage",
     effective_from=date(2025, 2, 9),
-    reactions=ISO_SCT_INST.reactions,
+    lines=reasons_iso.CREDIT_TRANSFER + reasons_iso.INSTANT,
 )
-
-# Not ISO although they look like it: BE08 is "the other bank is away" here.
 FASTER_PAYMENTS = ReasonTable(
     scheme="faster_payments",
     source="a clearing bank's list of Faster Payments rejection codes with its advice on each",
     effective_from=date(2022, 2, 7),
-    reactions=_table(
-        retry="BE08 MS03",
-        retry_other_rail="AM02",
-        refuse=(
-            "AC03 AC06 AC07 AG01 MD09 "  # unknown, stopped or closed account; barred; deceased
-            "CB_AccountHoldersBankrupt CB_AccountSwitched"
-        ),
-        repair=(
-            "AC09 PY01 CB_AccountNameAndNumberMismatch CB_ReferenceMissing CB_ReferenceIncorrect "
-            "CB_BeneficiaryNameMissing BAD_REQUEST"
-        ),
-    ),
+    lines=reasons_local.FASTER_PAYMENTS,
 )
-
-MTN = ReasonTable(
-    scheme="mobile_money",
-    source="MTN MoMo API, disbursement error codes",
-    effective_from=date(2024, 1, 1),
-    reactions=_table(
-        retry=(
-            "SERVICE_UNAVAILABLE EXPIRED COULD_NOT_PERFORM_TRANSACTION "
-            "NOT_ENOUGH_FUNDS PAYER_LIMIT_REACHED"  # our float must be filled first
-        ),
-        refuse="PAYEE_NOT_FOUND PAYEE_NOT_ALLOWED_TO_RECEIVE PAYEE_LIMIT_REACHED",
-        repair=(
-            "REJECTED NOT_ALLOWED INVALID_CURRENCY TRANSFER_TYPE_UNKNOWN "
-            "NOT_ALLOWED_TARGET_ENVIRONMENT INVALID_CALLBACK_URL_HOST "
-            "INTERNAL_PROCESSING_ERROR BAD_REQUEST"  # the first of them may mean anything
-        ),
-    ),
-)
-
-WAVE = ReasonTable(
-    scheme="mobile_money",
-    source="Wave Business API, payout error codes",
-    effective_from=date(2024, 1, 1),
-    reactions=_table(
-        retry="insufficient-funds service-unavailable",
-        refuse=(
-            "recipient-account-inactive recipient-account-blocked recipient-minor "
-            "country-mismatch recipient-limit-exceeded PAYEE_LIMIT_REACHED"
-        ),
-        repair="request-validation-error currency-mismatch BAD_REQUEST",
-    ),
-)
-
-# 2011 and 2013 are our PIN: after a few of them the operator blocks it, so a person must look.
-ORANGE = ReasonTable(
-    scheme="mobile_money",
-    source="Orange Money web services (Sonatel), error codes",
-    effective_from=date(2024, 1, 1),
-    reactions=_table(
-        retry="2020 2021",  # our float must be filled first
-        refuse="2000 2001 PAYEE_LIMIT_REACHED",
-        repair="2011 2013 2041 4003 50 BAD_REQUEST",
-    ),
-)
-
 ACH = ReasonTable(
     scheme="ach",
     source="NACHA Operating Rules 2026, appendix four, for credit entries",
     effective_from=date(2026, 3, 20),
-    reactions=_table(
-        retry="R06 R18 R31 R32",  # R18: the date has passed meanwhile, the next attempt is dated anew
-        refuse=(
-            "R02 R03 R04 "  # closed, no such account, invalid number
-            "R14 R15 R16 R23 R34"  # deceased, frozen, refused by receiver, limited
-        ),
-        repair=(
-            "R12 R13 R20 R28 "  # the routing or the kind of account is wrong
-            "R24 "  # duplicate entry: the first one may have been paid
-            "R17 R19 R21 R22 R25 R26 R27 FILE_INVALID BAD_REQUEST"
-        ),
-    ),
+    lines=reasons_ach.RETURNS + reasons_ach.CHANGES,
 )
+MTN = ReasonTable(
+    scheme="mobile_money",
+    source="MTN MoMo API, disbursement error codes",
+    effective_from=date(2024, 1, 1),
+    lines=reasons_local.MTN,
+)
+WAVE = ReasonTable(
+    scheme="mobile_money",
+    source="Wave Business API, payout error codes",
+    effective_from=date(2024, 1, 1),
+    lines=reasons_local.WAVE,
+)
+ORANGE = ReasonTable(
+    scheme="mobile_money",
+    source="Orange Money web services (Sonatel), error codes",
+    effective_from=date(2024, 1, 1),
+    lines=reasons_local.ORANGE,
+)
+
+BY_RAIL: Mapping[str, ReasonTable] = {
+    "ach": ACH,
+    "wire": ISO_WIRE,
+    "rtp": ISO_RTP,
+    "sepa": ISO_SCT,
+    "sepa_instant": ISO_SCT_INST,
+    "faster_payments": FASTER_PAYMENTS,
+}
+# A wallet's rail has no codes of its own: its operators have.
+BY_DRIVER: Mapping[str, ReasonTable] = {"mtn": MTN, "wave": WAVE, "orange": ORANGE}
+
+
+def find(code: str, *, rail: str, driver: str = "") -> Reason:
+    """The reason that a code stands for: of its driver, else its rail, else ours, else a general one."""
+    for table in (BY_DRIVER.get(driver), BY_RAIL.get(rail), OURS):
+        if table is not None and code in table.rows:
+            return table.rows[code]
+    return _general(code)
+
+
+def _general(code: str) -> Reason:
+    """For a code that nobody listed. An HTTP status says nothing about the payment."""
+    topic, says = "unexplained", "The bank gave a code that is in none of our tables"
+    if code.startswith("http_"):
+        topic, says = "doubt", "The bank answered with an HTTP status that says nothing about it"
+    elif is_duplicate(code):
+        topic, says = "seen", "The bank says that it has this already"
+    return Reason(
+        code=code,
+        reaction=Reaction.REPAIR,
+        topic=TOPICS[topic],
+        says=says,
+        scheme="",
+        source=OURS.source,
+        effective_from=OURS.effective_from,
+        listed=False,
+    )

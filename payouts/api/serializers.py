@@ -247,6 +247,19 @@ class ApprovalInput(Strict):
     contentHash = Text(max_length=64, required=False, allow_null=True, default=None)  # noqa: N815
 
 
+class StatusReason(serializers.Serializer[Any]):
+    """Why a payout is not well: a stable code and a sentence for merchants; more for operators."""
+
+    code = serializers.CharField(help_text="Stable: programs decide by it.")
+    message = serializers.CharField(help_text="For a merchant to read.")
+    bank_code = serializers.CharField(
+        required=False, help_text="For operators: the bank's own code."
+    )
+    operator_message = serializers.CharField(
+        required=False, help_text="For operators: what the code says, and what usually helps."
+    )
+
+
 class PayoutOutput(serializers.ModelSerializer[Payout]):
     """A payout as it leaves: amounts are strings with their currency's decimals."""
 
@@ -261,6 +274,9 @@ class PayoutOutput(serializers.ModelSerializer[Payout]):
     # What a second person confirms, and until when: of a payout above its merchant's approval limit.
     content_hash = serializers.SerializerMethodField()
     approval_expires_at = serializers.SerializerMethodField()
+    status_reason = StatusReason(
+        allow_null=True, read_only=True, help_text="Why it is not well; null when it is."
+    )
 
     def get_content_hash(self, payout: Payout) -> str | None:
         waits = self.context.get(str(payout.id))
@@ -284,18 +300,36 @@ def present_payouts(payouts: Iterable[Payout], actor: Actor) -> list[dict[str, A
     asked = {str(p.id): p for p in states.read_payouts(waiting)} if waiting else {}
     shape = PayoutOutput(context=asked)  # One for all: making one costs more than using it.
     return [
-        shape.to_representation(payout) | (_for_merchants(payout) if actor.is_merchant else {})
+        shape.to_representation(payout)
+        | (_for_merchants(payout) if actor.is_merchant else {"status_reason": _why(payout)})
         for payout in shown
     ]
 
 
+def _why(payout: Payout) -> dict[str, str] | None:
+    """For operators: what merchants are told, with the bank's code and what usually helps."""
+    code = payout.return_code or payout.last_error_code
+    if not code:
+        return None
+    row = reasons.find(code, bank=payout.bank_connector_id)
+    return {
+        "code": row.merchant_code,
+        "message": row.merchant,
+        "bank_code": code,
+        "operator_message": row.operator,
+    }
+
+
 def _for_merchants(payout: Payout) -> dict[str, Any]:
-    reason = reasons.explain(payout.last_error_code, rail=payout.rail)
+    reason = reasons.explain(payout.last_error_code, bank=payout.bank_connector_id)
+    came_back = reasons.explain(payout.return_code, bank=payout.bank_connector_id)
+    why = came_back if came_back.code else reason
     theirs = payout.created_by_role == "merchant_admin"
     return {
         "last_error": reason.text,
         "last_error_code": reason.code,
-        "return_code": reasons.explain(payout.return_code, rail=payout.rail).code,
+        "return_code": came_back.code,
+        "status_reason": {"code": why.code, "message": why.text} if why.code else None,
         "sira_routing_score": None,  # How we choose is ours.
         "routing_decision_id": None,
         **{

@@ -45,7 +45,7 @@ class Reader:
     """Who reads: operators see all, merchants what concerns them."""
 
     actor: Actor
-    rail: str
+    bank: UUID  # Of the payout as it is now; attempts and statements name their own.
 
     @property
     def inside(self) -> bool:
@@ -56,16 +56,17 @@ class Reader:
         known = self.inside or role == "merchant_admin"
         return {"role": role or ENGINE, **({"id": identity} if known else {})}
 
-    def trouble(self, code: str, text: str = "", *, wrong: bool) -> dict[str, str]:
-        """What a bank said: its own words for operators, ours for merchants, and to them only what went wrong."""
+    def trouble(
+        self, code: str, text: str = "", *, wrong: bool, bank: UUID | None = None
+    ) -> dict[str, str]:
+        """What a bank said: its own words, and what helps, for operators; to merchants ours, where it went wrong."""
         if not code and not text:
             return {}
+        row = reasons.find(code or "unsaid", bank=bank or self.bank)
         if self.inside:
-            return {"code": code, "text": text}
-        if not wrong:
-            return {}
-        reason = reasons.explain(code or "unsaid", rail=self.rail)
-        return {"code": reason.code, "text": reason.text}
+            told = {"code": code, "text": text}
+            return told | ({"explained": row.operator} if row.listed and wrong else {})
+        return {"code": row.merchant_code, "text": row.merchant} if wrong else {}
 
 
 class TimelineView(Door):
@@ -80,7 +81,7 @@ class TimelineView(Door):
             raise PayoutError("not_found")
         attempts = list(PayoutAttempt.objects.filter(payout=payout).order_by("attempt_number"))
         live = any(attempt.state in LIVE_ATTEMPT_STATES for attempt in attempts)
-        reader = Reader(actor_of(request), payout.rail)
+        reader = Reader(actor_of(request), payout.bank_connector_id)
         return Response(
             {
                 "success": True,
@@ -143,7 +144,10 @@ def _tried(attempts: list[PayoutAttempt], reader: Reader) -> Iterator[dict[str, 
             reference=attempt.reference,
             connector=attempt.connector if reader.inside else "",
             trouble=reader.trouble(
-                attempt.error_code, attempt.error_message, wrong=attempt.state in WRONG
+                attempt.error_code,
+                attempt.error_message,
+                wrong=attempt.state in WRONG,
+                bank=attempt.bank_connector_id,
             ),
         )
 
@@ -161,7 +165,9 @@ def _said(payout: Payout, reader: Reader) -> Iterator[dict[str, Any]]:
             value_date=said.value_date,
             source=said.source if reader.inside else "",
             effect=said.effect if reader.inside else "",
-            trouble=reader.trouble(said.code, said.detail, wrong=said.kind in WRONG),
+            trouble=reader.trouble(
+                said.code, said.detail, wrong=said.kind in WRONG, bank=said.bank_connector_id
+            ),
         )
 
 

@@ -315,6 +315,12 @@ class BankEvidence(models.Model):
         verbose_name_plural = "bank evidence"
         constraints = [
             models.UniqueConstraint(fields=["source_key", "position"], name="bank_evidence_once"),
+            models.CheckConstraint(
+                condition=Q(
+                    reaction__in=["", "retry", "retry_other_rail", "fund_first", "repair", "refuse"]
+                ),
+                name="bank_evidence_reaction_known",
+            ),
         ]
         indexes = [
             models.Index(fields=["payout_id", "id"], name="bank_evidence_of_payout"),

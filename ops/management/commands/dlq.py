@@ -97,7 +97,7 @@ class Command(BaseCommand):
             table.add_row(
                 group["code"] or "–", group["connector"], str(group["count"]),
                 f"{group['amount']} {group['currency']}", f"{group['oldest']:%Y-%m-%d %H:%M}",
-                bank_words.remedy(group["code"]),
+                bank_words.remedy(group["code"], bank=group["bank_connector_id"]),
             )  # fmt: skip
         drawn = io.StringIO()
         Console(file=drawn, width=140).print(table)
@@ -111,7 +111,7 @@ def _groups(options: dict[str, Any]) -> list[dict[str, Any]]:
     rows = (
         Payout.objects.filter(pk__in=ids)
         .annotate(bank=Subquery(bank))
-        .values("last_error_code", "bank", "rail", "currency")
+        .values("last_error_code", "bank", "bank_connector_id", "rail", "currency")
         .annotate(count=Count("pk"), amount=Sum("amount"), oldest=Min("updated_at"))
         .order_by("-count", "oldest")
     )
@@ -119,6 +119,7 @@ def _groups(options: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "code": row["last_error_code"],
             "connector": f"{row['bank']}:{row['rail']}",
+            "bank_connector_id": row["bank_connector_id"],
             "rail": row["rail"],
             "currency": row["currency"],
             "count": row["count"],

@@ -231,7 +231,15 @@ QUOTE = body(
 
 def _event() -> Any:
     text = drf.CharField
-    trouble = inline_serializer("Trouble", {"code": text(), "text": text()}, required=False)
+    trouble = inline_serializer(
+        "Trouble",
+        {
+            "code": text(),
+            "text": text(),
+            "explained": drf.CharField(required=False, help_text="For operators."),
+        },
+        required=False,
+    )
     return inline_serializer(
         "TimelineEvent",
         {

@@ -46,6 +46,7 @@ PAYOUT: dict[str, Any] = {
     "sla_target_settlement_date": "2025-11-17", "sla_target_at": "2025-11-18T05:00:00Z", "sla_violated": False,
     "sla_violated_at": None, "ledger_hold_id": HOLD_ID, "scheduled_at": None, "next_retry_at": None,
     "retry_count": 0, "max_retries": 3, "last_error": "", "last_error_code": "", "return_code": "",
+    "status_reason": None,
     "bank_reference": "", "cancel_requested_at": None, "cancel_reason": "", "approved_by": "", "approved_at": None,
     "above_limit": False, "content_hash": None, "approval_expires_at": None, "give_up_requested_by": "",
     "give_up_requested_at": None, "given_up_by": "",
