@@ -23,6 +23,15 @@ def ids_due(bank: BankLine) -> list[UUID]:
     return _take(bank, able.max_instructions)
 
 
+# A run that is being released gives its payouts a thousand at a time. A file that took the first thousand
+# would cost the day one of its few names for nothing, so it waits; but not for a run that nobody ends.
+RUN_WAIT_S = 60
+RUN_IS_OPEN = (
+    " EXISTS (SELECT FROM payout_batches b WHERE b.status = 'open' AND EXISTS"
+    " (SELECT FROM payouts p WHERE p.batch_id = b.id AND p.bank_connector_id = %(bank)s))"
+)
+
+
 def _window_closed(bank: BankLine) -> bool:
     """One process collects for a file rail at a time, and only once the window or the file is full."""
     with connection.cursor() as cursor:
@@ -30,21 +39,24 @@ def _window_closed(bank: BankLine) -> bool:
         if not cursor.fetchone()[0]:
             return False
         cursor.execute(
-            "SELECT count(*), extract(epoch FROM clock_timestamp() - min(due_at)) FROM ("
+            f"SELECT count(*), extract(epoch FROM clock_timestamp() - min(due_at)),{RUN_IS_OPEN} FROM ("
             " SELECT updated_at AS due_at FROM v_payouts_ready_for_processing v"
             f" WHERE bank_connector_id = %(bank)s{NOT_AT_A_BANK}"
             " UNION ALL SELECT next_retry_at FROM v_payouts_retry_queue v"
             f" WHERE bank_connector_id = %(bank)s{NOT_AT_A_BANK}) due",
             {"bank": bank.id},
         )
-        waiting, oldest_s = cursor.fetchone()
+        waiting, oldest_s, run_open = cursor.fetchone()
     if not waiting or not banks.transmissions_left(bank, clock.now()):
         return False
+    if waiting >= bank.capabilities.max_instructions:
+        return True
     left_s = settings.FILE_WINDOW_SECONDS - float(oldest_s)
-    if left_s <= 0 or waiting >= bank.capabilities.max_instructions:
+    if left_s <= 0 and not (run_open and left_s > -RUN_WAIT_S):
         return True
     if left_s <= 60:
-        doorbell.ring("dispatch", delay_s=round(left_s + 0.05, 1))
+        soonest_s = 0.5 if run_open else 0.0
+        doorbell.ring("dispatch", delay_s=round(max(left_s, soonest_s) + 0.05, 1))
     return False
 
 
