@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import achkit
 import sepaxml
+from achlens.server.tools import validate_ach_file
 from lxml import etree
 
 from tests.fixtures_folder import fixture_path
@@ -57,3 +59,9 @@ def is_json_in_ascii(body: bytes) -> None:
 def valid_by_achkit(body: bytes) -> None:
     verdict = achkit.validate(body.decode("ascii"))
     assert verdict["ok"], verdict
+
+
+@far_side("ach")
+def valid_by_achlens(body: bytes) -> None:
+    told: Any = validate_ach_file(content=body.decode("ascii"))
+    assert told["valid"], told

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from datetime import date
 from decimal import Decimal
 
-import achkit
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from connectors.base import UnreadableDocument
 from connectors.formats.nacha import (
-    MODIFIERS,
-    Batch,
     ChangeNotice,
-    Entry,
-    FileHeader,
     NachaFile,
     PaymentNote,
     ReturnNotice,
@@ -26,6 +18,7 @@ from connectors.formats.nacha import (
     write_nacha,
 )
 from tests.fixtures_folder import assert_all_named, fixture
+from tests.nacha_samples import TWO_NOTES, changed, plain_file
 
 # file -> (reference, entry classes, entries, addenda, credits, debits)
 SAMPLES = {
@@ -99,108 +92,50 @@ def test_line_ends_and_padding_do_not_matter(name: str) -> None:
     assert read_nacha(re.sub(rb"(\n9{94})+$", b"", body)) == file
 
 
-def header(**changes: str) -> FileHeader:
-    plain = {
-        "immediate_destination": "021000021",
-        "immediate_origin": "1234567890",
-        "created_at_time": "0930",
-        "modifier": "A",
-        "destination_name": "Bank",
-        "origin_name": "Molam",
-    }
-    return FileHeader(created_on=date(2026, 11, 24), **{**plain, **changes})
-
-
-texts = st.from_regex(r"[!-~]{1,3}( [!-~]{1,3})?", fullmatch=True)
-entries_drawn = st.builds(
-    Entry,
-    transaction_code=st.sampled_from(["22", "32"]),
-    routing_number=st.sampled_from(["021000021", "231380104", "091400606"]),
-    account_number=st.from_regex(r"[0-9A-Z]{1,17}", fullmatch=True),
-    amount=st.decimals("0.01", "99999999.99", places=2),
-    individual_id=st.from_regex(r"[0-9]{15}", fullmatch=True),
-    name=texts,
-    trace=st.from_regex(r"[0-9]{15}", fullmatch=True),
-    addenda=st.one_of(st.just(()), st.builds(PaymentNote, text=texts).map(lambda note: (note,))),
-)
-batches_drawn = st.builds(
-    Batch,
-    service_class=st.just("220"),
-    company_name=texts,
-    company_id=st.from_regex(r"[0-9]{10}", fullmatch=True),
-    standard_entry_class=st.sampled_from(["PPD", "CCD"]),
-    entry_description=st.just("PAYOUT"),
-    effective_on=st.dates(date(2000, 1, 1), date(2099, 12, 31)),
-    odfi=st.just("02100002"),
-    number=st.integers(1, 9_999_999),
-    entries=st.lists(entries_drawn, min_size=1, max_size=5).map(tuple),
-)
-files_drawn = st.builds(
-    NachaFile,
-    header=st.sampled_from(MODIFIERS).map(lambda modifier: header(modifier=modifier)),
-    batches=st.lists(batches_drawn, min_size=1, max_size=4).map(tuple),
-)
-
-
-@settings(max_examples=50, deadline=None)
-@given(files_drawn)
-def test_what_we_write_comes_back_equal(file: NachaFile) -> None:
-    body = write_nacha(file)
-    lines = body.decode("ascii").splitlines()
-    assert {len(line) for line in lines} == {94}
-    assert len(lines) % 10 == 0
-    assert read_nacha(body) == file
-    assert write_nacha(file) == body
-
-
-# Where the controls stand in records 8 and 9 (0-based, end exclusive).
-_CONTROLS = {"8": [(1, 54), (79, 94)], "9": [(1, 55)]}
-
-
-@settings(max_examples=80, deadline=None)
-@given(files_drawn, st.data())
-def test_one_changed_control_digit_is_refused_and_the_record_is_named(
-    file: NachaFile, data: st.DataObject
-) -> None:
-    lines = write_nacha(file).decode().splitlines()
-    controls = [n for n, line in enumerate(lines) if line[0] in "89" and line != "9" * 94]
-    number = data.draw(st.sampled_from(controls))
-    line = lines[number]
-    start, end = data.draw(st.sampled_from(_CONTROLS[line[0]]))
-    position = data.draw(st.sampled_from([at for at in range(start, end) if line[at].isdigit()]))
-    other = data.draw(st.sampled_from([d for d in "0123456789" if d != line[position]]))
-    lines[number] = line[:position] + other + line[position + 1 :]
-    with pytest.raises(UnreadableDocument, match=f"record {number + 1} "):
-        read_nacha("\n".join(lines).encode())
-
-
-def plain_file() -> NachaFile:
-    entry = Entry(
-        transaction_code="22",
-        routing_number="021000021",
-        account_number="123456789012",
-        amount=Decimal("12.34"),
-        individual_id="000000000000001",
-        name="Awa Ndiaye",
-        trace="021000020000001",
-        addenda=(PaymentNote(text="note"),),
+def test_a_ctx_entry_says_how_many_addenda_follow() -> None:
+    notes = tuple(PaymentNote(text=f"invoice {n}") for n in range(1, 4))
+    body = write_nacha(changed(standard_entry_class="CTX", entry={"addenda": notes})).decode()
+    entry = body.splitlines()[2]
+    assert (entry[54:58], entry[58:74].strip(), entry[78]) == ("0003", "Awa Ndiaye", "1")
+    assert [line[83:94] for line in body.splitlines()[3:6]] == (
+        ["00010000001", "00020000001", "00030000001"]
     )
-    batch = Batch(
-        service_class="220",
-        company_name="Molam",
-        company_id="1123456789",
-        standard_entry_class="PPD",
-        entry_description="PAYOUT",
-        effective_on=date(2026, 11, 30),
-        odfi="02100002",
-        number=1,
-        entries=(entry,),
-    )
-    return NachaFile(header=header(), batches=(batch,))
+    with pytest.raises(UnreadableDocument, match="number of addenda"):
+        read_nacha(body.replace("0003Awa", "0002Awa").encode())
 
 
-def test_our_plain_file_is_accepted_by_achkit_too() -> None:
-    assert achkit.validate(write_nacha(plain_file()).decode())["ok"]
+# What Nacha's operators refuse, and is therefore never written.
+BROKEN_RULES = [
+    ("needs a batch", dataclasses.replace(changed(), batches=())),
+    ("needs an entry", changed(entries=())),
+    ("entry class", changed(standard_entry_class="WEB")),
+    ("service class", changed(service_class="280")),
+    ("holds a debit", changed(entry={"transaction_code": "27"})),
+    ("holds a credit", changed(service_class="225")),
+    ("transaction code", changed(entry={"transaction_code": "23"})),
+    ("check digit", changed(entry={"routing_number": "021000022"})),
+    ("above zero", changed(entry={"amount": Decimal(0)})),
+    ("blank", changed(entry={"account_number": ""})),
+    ("blank", changed(company_id="")),
+    ("begins with the ODFI", changed(odfi="03100002")),
+    ("more addenda", changed(entry={"addenda": TWO_NOTES})),
+    ("more addenda", changed(standard_entry_class="CCD", entry={"addenda": TWO_NOTES})),
+    ("addenda 05", changed(entry={"addenda": (PaymentNote(text=""),)})),
+    ("effective date", changed(effective_on=None)),
+    ("twice", changed(entries=plain_file().entries * 2)),
+    (
+        "batch numbers",
+        dataclasses.replace(
+            changed(), batches=(*changed().batches, *changed(entry={"trace": "021000020000002"}).batches)
+        ),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "file"), BROKEN_RULES)
+def test_what_breaks_a_rule_is_never_written(rule: str, file: NachaFile) -> None:
+    with pytest.raises(ValueError, match=rule):
+        write_nacha(file)
 
 
 DAMAGES = {
@@ -248,6 +183,8 @@ def test_a_damaged_file_is_refused(what: str) -> None:
         ("name", "x" * 23),
         ("trace", "1"),
         ("routing_number", "1234"),
+        ("name", " x"),
+        ("individual_id", "1 "),
     ],
 )
 def test_what_does_not_fit_is_never_written_cut(field: str, value: object) -> None:
@@ -258,5 +195,5 @@ def test_what_does_not_fit_is_never_written_cut(field: str, value: object) -> No
         value = "x" * 9
     entry = dataclasses.replace(file.entries[0], **{field: value})
     batch = dataclasses.replace(file.batches[0], entries=(entry,))
-    with pytest.raises(ValueError, match=r"does not fit|fraction"):
+    with pytest.raises(ValueError, match=r"does not fit|fraction|begins with|check digit"):
         write_nacha(dataclasses.replace(file, batches=(batch,)))

@@ -1,11 +1,14 @@
 """NACHA files in one place. Pure: bytes and dataclasses, no I/O."""
 
+from connectors.formats.nacha_notices import corrected_details
 from connectors.formats.nacha_reader import read_nacha
 from connectors.formats.nacha_records import (
     MODIFIERS,
     Addenda,
     Batch,
     ChangeNotice,
+    ContestedReturn,
+    DishonoredReturn,
     Entry,
     FileHeader,
     NachaFile,
@@ -22,6 +25,8 @@ __all__ = [
     "Addenda",
     "Batch",
     "ChangeNotice",
+    "ContestedReturn",
+    "DishonoredReturn",
     "Entry",
     "FileHeader",
     "NachaFile",
@@ -29,6 +34,7 @@ __all__ = [
     "PaymentNote",
     "ReturnNotice",
     "control_totals",
+    "corrected_details",
     "read_nacha",
     "to_cents",
     "write_nacha",

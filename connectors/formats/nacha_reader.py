@@ -15,13 +15,16 @@ from decimal import Decimal
 from connectors.base import UnreadableDocument
 from connectors.formats.nacha_records import (
     BLOCKING_FACTOR,
+    COUNTING_CLASSES,
     MODIFIERS,
     PREFIX,
     RECORD_LENGTH,
     Addenda,
     Batch,
     ChangeNotice,
+    ContestedReturn,
     ControlTotals,
+    DishonoredReturn,
     Entry,
     FileHeader,
     NachaFile,
@@ -139,14 +142,15 @@ def _read_header(record: _Record) -> FileHeader:
 def _read_batch(records: _Records) -> Batch:
     header = records.take("5")
     entries: list[Entry] = []
+    entry_class = header.text(51, 53)
     while records.peek_type() == "6":
-        entries.append(_read_entry(records))
+        entries.append(_read_entry(records, counts=entry_class in COUNTING_CLASSES))
     batch = Batch(
         service_class=header.digits(2, 4, "service class"),
         company_name=header.text(5, 20),
         company_data=header.text(21, 40),
         company_id=header.text(41, 50),
-        standard_entry_class=header.text(51, 53),
+        standard_entry_class=entry_class,
         entry_description=header.text(54, 63),
         descriptive_date=header.text(64, 69),
         effective_on=_day(header.text(70, 75)),
@@ -158,20 +162,24 @@ def _read_batch(records: _Records) -> Batch:
     return batch
 
 
-def _read_entry(records: _Records) -> Entry:
+def _read_entry(records: _Records, *, counts: bool) -> Entry:
     record = records.take("6")
     addenda: list[Addenda] = []
     while records.peek_type() == "7":
         addenda.append(_read_addenda(records.take("7")))
     if record.line[78] != ("1" if addenda else "0"):
         raise record.refuse("addenda indicator does not fit the addenda that follow")
+    # A returned entry keeps the number of its original: only one that goes forward must be right.
+    goes_forward = all(isinstance(note, PaymentNote) for note in addenda)
+    if counts and goes_forward and record.number_at(55, 58, "number of addenda") != len(addenda):
+        raise record.refuse("number of addenda does not fit the addenda that follow")
     return Entry(
         transaction_code=record.digits(2, 3, "transaction code"),
         routing_number=record.digits(4, 12, "routing number"),
         account_number=record.text(13, 29),
         amount=Decimal(record.number_at(30, 39, "amount")).scaleb(-2),
         individual_id=record.text(40, 54),
-        name=record.text(55, 76),
+        name=record.text(59, 74) if counts else record.text(55, 76),
         discretionary=record.text(77, 78),
         trace=record.digits(80, 94, "trace number"),
         addenda=tuple(addenda),
@@ -196,20 +204,58 @@ def _read_change(record: _Record) -> ChangeNotice:
         code=_reason(record, "C"),
         original_trace=record.digits(7, 21, "original trace number"),
         original_rdfi=record.text(28, 35),
-        corrected_data=record.text(36, 64),
+        corrected_data=record.line[35:64].rstrip(),  # Its parts have their places.
         trace=record.digits(80, 94, "trace number"),
     )
 
 
-def _read_return(record: _Record) -> ReturnNotice:
+def _read_return(record: _Record) -> ReturnNotice | DishonoredReturn | ContestedReturn:
+    code = _reason(record, "R")
+    if "R61" <= code <= "R70":
+        return _read_dishonored(record, code)
+    if "R71" <= code <= "R77":
+        return _read_contested(record, code)
     return ReturnNotice(
-        code=_reason(record, "R"),
+        code=code,
         original_trace=record.digits(7, 21, "original trace number"),
         date_of_death=record.text(22, 27),
         original_rdfi=record.text(28, 35),
         information=record.text(36, 79),
         trace=record.digits(80, 94, "trace number"),
     )
+
+
+def _read_dishonored(record: _Record, code: str) -> DishonoredReturn:
+    return DishonoredReturn(
+        code=code,
+        original_trace=record.digits(7, 21, "original trace number"),
+        original_rdfi=record.text(28, 35),
+        return_trace=record.text(39, 53),
+        return_settled_on=record.text(54, 56),
+        return_code=_short_reason(record, 57),
+        information=record.text(59, 79),
+        trace=record.digits(80, 94, "trace number"),
+    )
+
+
+def _read_contested(record: _Record, code: str) -> ContestedReturn:
+    return ContestedReturn(
+        code=code,
+        original_trace=record.digits(7, 21, "original trace number"),
+        returned_on=record.text(22, 27),
+        original_rdfi=record.text(28, 35),
+        return_trace=record.text(39, 53),
+        return_code=_short_reason(record, 57),
+        dishonored_trace=record.text(59, 73),
+        dishonored_code=_short_reason(record, 77),
+        trace=record.digits(80, 94, "trace number"),
+    )
+
+
+def _short_reason(record: _Record, start: int) -> str:
+    """Two digits of a return code whose R is left away; "" where they are not filled in."""
+    digits = record.text(start, start + 1)
+    return f"R{digits}" if digits else ""
 
 
 _ADDENDA: Mapping[str, Callable[[_Record], Addenda]] = {

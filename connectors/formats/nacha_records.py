@@ -44,7 +44,11 @@ class PaymentNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeNotice:
-    """Addenda 98 (notification of change): the payment went through, its details are outdated."""
+    """Addenda 98 (notification of change): the payment went through, its details are outdated.
+
+    What stands where in `corrected_data` (29 characters, blanks at the end left away) differs by code:
+    see `corrected_details`.
+    """
 
     code: str
     original_trace: str
@@ -55,13 +59,42 @@ class ChangeNotice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnNotice:
-    """Addenda 99: the entry came back. `code` is R01 to R85."""
+    """Addenda 99: the entry came back. `code` is R01 to R85, without the two ranges below."""
 
     code: str
     original_trace: str
     date_of_death: str
     original_rdfi: str
     information: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DishonoredReturn:
+    """Addenda 99 with R61 to R70: the originator's bank does not take a return; the payment stands."""
+
+    code: str
+    original_trace: str
+    original_rdfi: str
+    return_trace: str
+    return_settled_on: str  # The day of the year, three digits.
+    return_code: str
+    information: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestedReturn:
+    """Addenda 99 with R71 to R77: the receiver's bank insists on its return; the money is back."""
+
+    code: str
+    original_trace: str
+    returned_on: str  # YYMMDD
+    original_rdfi: str
+    return_trace: str
+    return_code: str
+    dishonored_trace: str
+    dishonored_code: str
     trace: str
 
 
@@ -73,12 +106,19 @@ class OtherAddenda:
     text: str = field(repr=False)
 
 
-Addenda = PaymentNote | ChangeNotice | ReturnNotice | OtherAddenda
+Addenda = (
+    PaymentNote | ChangeNotice | ReturnNotice | DishonoredReturn | ContestedReturn | OtherAddenda
+)
+# Classes whose entries say in places 55 to 58 how many addenda follow; the name has 16 places there.
+COUNTING_CLASSES = frozenset({"CTX", "ATX"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Record 6 with its addenda. `amount` is in dollars; `trace` has 15 digits."""
+    """Record 6 with its addenda. `amount` is in dollars; `trace` has 15 digits.
+
+    In an ACK or ATX entry (an acknowledgement) `individual_id` is the acknowledged entry's trace.
+    """
 
     transaction_code: str
     routing_number: str

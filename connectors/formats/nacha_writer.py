@@ -7,6 +7,7 @@ from datetime import date
 
 from connectors.formats.nacha_records import (
     BLOCKING_FACTOR,
+    COUNTING_CLASSES,
     MODIFIERS,
     RECORD_LENGTH,
     Addenda,
@@ -18,6 +19,7 @@ from connectors.formats.nacha_records import (
     control_totals,
     to_cents,
 )
+from connectors.formats.nacha_rules import check_file
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
@@ -25,13 +27,15 @@ _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 def write_nacha(file: NachaFile) -> bytes:
     """Write the file in ASCII, one record a line, padded with 9-records to full blocks of ten.
 
-    Only addenda 05 can be written. Raises ValueError naming a field that does not fit its place.
+    Only originations can be written (see nacha_rules). Raises ValueError naming the rule that would
+    be broken, or the field that does not fit its place.
     """
+    check_file(file)
     records = [_file_header(file.header)]
     for batch in file.batches:
         records.append(_batch_header(batch))
         for entry in batch.entries:
-            records.extend(_entry(entry))
+            records.extend(_entry(entry, counts=batch.standard_entry_class in COUNTING_CLASSES))
         records.append(_batch_control(batch))
     blocks = -(-(len(records) + 1) // BLOCKING_FACTOR)
     records.append(_file_control(file, blocks))
@@ -43,7 +47,7 @@ def write_nacha(file: NachaFile) -> bytes:
 
 
 def _text(value: str, width: int, name: str) -> str:
-    if len(value) > width or not _PRINTABLE.fullmatch(value):
+    if len(value) > width or not _PRINTABLE.fullmatch(value) or value != value.strip():
         raise ValueError(f"{name} does not fit")
     return value.ljust(width)
 
@@ -66,8 +70,8 @@ def _file_header(header: FileHeader) -> str:
         (
             "101",
             # Ten places, right-justified: a routing number stands behind one blank.
-            _text(header.immediate_destination.rjust(10), 10, "immediate destination"),
-            _text(header.immediate_origin.rjust(10), 10, "immediate origin"),
+            _text(header.immediate_destination, 10, "immediate destination").strip().rjust(10),
+            _text(header.immediate_origin, 10, "immediate origin").strip().rjust(10),
             _day(header.created_on),
             _text(header.created_at_time, 4, "creation time"),
             header.modifier,
@@ -99,7 +103,11 @@ def _batch_header(batch: Batch) -> str:
     )
 
 
-def _entry(entry: Entry) -> list[str]:
+def _entry(entry: Entry, *, counts: bool) -> list[str]:
+    name = _text(entry.name, 22, "name")
+    if counts:
+        number = _digits(len(entry.addenda), 4, "number of addenda")
+        name = f"{number}{_text(entry.name, 16, 'name')}  "
     record = "".join(
         (
             "6",
@@ -108,7 +116,7 @@ def _entry(entry: Entry) -> list[str]:
             _text(entry.account_number, 17, "account number"),
             _digits(to_cents(entry.amount), 10, "amount"),
             _text(entry.individual_id, 15, "individual id"),
-            _text(entry.name, 22, "name"),
+            name,
             _text(entry.discretionary, 2, "discretionary data"),
             "1" if entry.addenda else "0",
             _digits(entry.trace, 15, "trace number"),
