@@ -54,6 +54,7 @@ ACH = {
     # A day has 36 file modifiers for each origin; with a file every two seconds that takes 1,200 origins.
     "immediate_origin": "9000000000", "origin_count": 1200, "immediate_origin_name": "MOLAM PAYMENTS",
     "company_name": "MOLAM PAYMENTS", "company_id": "9000000000", "odfi_routing": "02100002",
+    "cutoffs": [{"window": "*", "lead_minutes": 30}],
 }  # fmt: skip
 SPONSOR = {
     "bank": "default", "sender_routing": "021000021", "debtor_name": "Molam Payments",

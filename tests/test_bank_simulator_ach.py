@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.bank_simulator import ach
+from connectors.formats.nacha import Entry, PaymentNote, read_nacha, write_nacha
 from tests.bank_simulator_client import Credit, LocalBank, fixture, local_bank, nacha, until
 
 REFERENCE = "261124-A-1234567890"
@@ -33,6 +36,26 @@ def inquire(bank: LocalBank, reference: str = REFERENCE) -> Any:
 
 def feed(bank: LocalBank, kind: str) -> list[bytes]:
     return [content for _, type_, content in bank.reports("ach/default") if type_ == kind]
+
+
+def ctx(number: int) -> bytes:
+    """A file of one CTX entry with so many addenda."""
+    payout = "2d2f4c9e-0b5a-4d8e-9a3f-1c2b3a4d5e6f"
+    notes = [PaymentNote(text=f"{payout} {n}") for n in range(number)]
+    entry = Entry(
+        transaction_code="22",
+        routing_number="021000021",
+        account_number="123456789012",
+        amount=Decimal("12.30"),
+        individual_id="A",
+        name="ACME",
+        trace="021000020000001",
+        addenda=tuple(notes),
+    )
+    file = read_nacha(nacha(Credit("A"), entry_class="CCD"))
+    (batch,) = file.batches
+    batch = replace(batch, standard_entry_class="CTX", entries=(entry,))
+    return write_nacha(replace(file, batches=(batch,)))
 
 
 class TestAccepting:
@@ -102,6 +125,18 @@ class TestAccepting:
         body = nacha(Credit("A"), entry_class="CCD").replace(b"\n", b"\r\n")
         assert bank.ach(body).json["status"] == "accepted"
 
+    @pytest.mark.parametrize("number", [1, 2, 30])
+    def test_a_ctx_entry_has_as_many_addenda_as_it_says(self, bank: LocalBank, number: int) -> None:
+        assert bank.ach(ctx(number)).json["status"] == "accepted"
+        (row,) = bank.records()
+        assert row["payout_id"] == "2d2f4c9e-0b5a-4d8e-9a3f-1c2b3a4d5e6f"
+
+    def test_a_ctx_entry_with_another_number_of_addenda_is_refused(self, bank: LocalBank) -> None:
+        body = ctx(3).replace(b"0003ACME", b"0002ACME")
+        ack = bank.ach(body).json
+        assert (ack["code"], bank.records()) == ("FILE_INVALID", [])
+        assert "number of addenda" in ack["detail"]
+
     def test_a_file_of_others_is_read(self, bank: LocalBank) -> None:
         body = fixture("nacha/ppd-credit.ach")
         submission = ach.read(body, datetime(2019, 8, 16, 12, tzinfo=UTC))
@@ -119,9 +154,7 @@ class TestAccepting:
         "path",
         ["ccd-debit.ach", "ack-read.ach", "web-credit.ach", "return-WEB.ach", "cor-example.ach"],
     )
-    def test_a_file_that_is_no_ppd_or_ccd_credit_is_refused(
-        self, bank: LocalBank, path: str
-    ) -> None:
+    def test_a_file_that_is_no_credit_of_ours_is_refused(self, bank: LocalBank, path: str) -> None:
         ack = bank.ach(fixture(f"nacha/{path}")).json
         assert (ack["status"], ack["code"]) == ("rejected", "FILE_INVALID")
         assert bank.records() == []
@@ -144,14 +177,14 @@ class TestRefusingAFile:
             (broken("101 021000021", "101 021000022"), "routing number"),
             (nacha(Credit("A"), created="261332"), "creation date"),
             (nacha(Credit("A"), service="200"), "service class"),
-            (nacha(Credit("A"), entry_class="WEB"), "PPD and CCD"),
+            (nacha(Credit("A"), entry_class="WEB"), "PPD, CCD, CTX"),
             (broken("5220MOLAM", "5220     "), "company"),
             (nacha(Credit("A", code="27")), "transaction codes"),
             (broken("02100002" + "0000002\n705", "02100002" + "0000001\n705"), "ascend"),
             (broken("02100002" + "0000001\n705", "03100002" + "0000001\n705"), "ODFI"),
             (broken("00010000001", "00020000001"), "addenda"),
             (broken("00010000001", "00010000009"), "addenda"),
-            (broken("  1021000020000001\n705", "  0021000020000001\n705"), "batch control"),
+            (broken("  1021000020000001\n705", "  0021000020000001\n705"), "addenda indicator"),
             (broken("8220000004", "8220000003"), "do not add up"),
             (broken("000000002460", "000000002461"), "do not add up"),
             (nacha(Credit("A"), Credit("A")), "twice"),

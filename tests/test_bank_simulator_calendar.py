@@ -63,7 +63,17 @@ def test_a_sepa_payment_comes_back_on_the_next_target_day(settled: str, returned
     ("accepted", "effective", "settled"),
     [
         ("2026-11-24T10:00", "2026-11-25", "2026-11-25T08:30"),
-        ("2026-11-24T10:00", "2026-11-24", "2026-11-25T08:30"),  # Today: the next banking day.
+        # Today: the windows of the day, each until a quarter of an hour before its deadline.
+        ("2026-11-24T00:01", "2026-11-24", "2026-11-24T13:00"),
+        ("2026-11-24T10:14", "2026-11-24", "2026-11-24T13:00"),
+        ("2026-11-24T10:15", "2026-11-24", "2026-11-24T17:00"),
+        ("2026-11-24T14:29", "2026-11-24", "2026-11-24T17:00"),
+        ("2026-11-24T14:30", "2026-11-24", "2026-11-24T18:00"),
+        ("2026-11-24T16:29", "2026-11-24", "2026-11-24T18:00"),
+        ("2026-11-24T16:30", "2026-11-24", "2026-11-25T08:30"),
+        ("2026-11-24T10:00", "2026-11-23", "2026-11-25T08:30"),  # Stale: no window for it.
+        ("2026-11-26T10:00", "2026-11-26", "2026-11-27T08:30"),  # Thanksgiving has none.
+        ("2026-11-28T10:00", "2026-11-28", "2026-11-30T08:30"),
         ("2026-11-24T23:59", "2026-11-23", "2026-11-25T08:30"),
         ("2026-11-25T10:00", "2026-11-26", "2026-11-27T08:30"),  # Thanksgiving.
         ("2026-11-27T10:00", "2026-11-28", "2026-11-30T08:30"),  # A weekend.
@@ -87,6 +97,21 @@ def test_an_ach_entry_settles_on_a_federal_reserve_day(
 ) -> None:
     found = scheme_clock.ach_settlement(new_york(accepted), date.fromisoformat(effective))
     assert found == new_york(settled)
+
+
+@pytest.mark.parametrize(
+    ("settled", "until"),
+    [
+        ("2026-11-24T08:30", "2026-12-03T00:00"),  # Thanksgiving does not count.
+        ("2026-11-30T08:30", "2026-12-08T00:00"),
+        (
+            "2026-12-23T13:00",
+            "2027-01-01T00:00",
+        ),  # 24, 28, 29, 30 and 31 December: Christmas is Friday.
+    ],
+)
+def test_an_ach_entry_may_be_reversed_for_five_banking_days(settled: str, until: str) -> None:
+    assert scheme_clock.ach_reversal_until(new_york(settled)) == new_york(until)
 
 
 def test_an_ach_return_comes_on_the_next_banking_day() -> None:

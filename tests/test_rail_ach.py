@@ -36,7 +36,6 @@ from tests.bank_stub import (
     instruction,
     transmission,
 )
-from tests.fixtures_folder import fixture
 
 ONE, TWO = instruction("ach", 1), instruction("ach", 2)
 SENT = transmission(
@@ -349,23 +348,6 @@ def test_an_acknowledgement_of_a_whole_file_names_the_file() -> None:
     assert event.transmission_reference == SENT.reference
     assert parse("ach.ack", ack("rejected", code="DUPLICATE_FILE")) == []
     assert parse("ach.ack", ack("partial")) == []
-
-
-def test_only_credits_that_came_back_are_returns_of_ours() -> None:
-    (event,) = parse("ach.return", fixture("nacha/return-WEB.ach"))
-    assert (event.kind, event.code) == (EventKind.RETURNED, "R03")
-    assert event.reference == "NmRjZTJmMzItMGN"
-    assert (event.amount, event.currency) == (Decimal("45.65"), "USD")
-
-
-def test_a_notification_of_change_says_nothing_about_a_status() -> None:
-    assert parse("ach.return", fixture("nacha/cor-example.ach")) == []
-
-
-def test_a_damaged_return_file_is_unreadable() -> None:
-    damaged = fixture("nacha/return-WEB.ach").replace(b"0000004565NmR", b"0000004566NmR")
-    with pytest.raises(UnreadableDocument, match="total credit"):
-        parse("ach.return", damaged)
 
 
 REACTIONS = {

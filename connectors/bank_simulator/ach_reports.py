@@ -1,24 +1,37 @@
-"""Writes what an ODFI says: JSON acknowledgements and settlement reports, NACHA return files.
+"""Writes what an ODFI says: JSON acknowledgements and settlement reports; NACHA files of what comes back.
 
 A return (Nacha Operating Rules, appendix four) is an entry of its own: transaction code 21 for a
 22 and 31 for a 32, one addenda record of type 99 with the return code and the original trace
 number, the batch originated by the bank that returns (the former RDFI), company and identification
-as they were.
+as they were. A reversal that is returned is a 26 or 36. A notification of change (appendix five) looks
+like a return, in a batch of class COR, over nothing, with an addenda of type 98.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 
-from connectors.bank_simulator.ach import BLOCKING_FACTOR, FILLER, HASH_MODULUS, routing_check_digit
-from connectors.bank_simulator.payments import Line, Payment, State, money
+from connectors.bank_simulator.ach_records import (
+    BLOCKING_FACTOR,
+    FILLER,
+    HASH_MODULUS,
+    routing_check_digit,
+)
+from connectors.bank_simulator.magic import CORRECT_ACCOUNT
+from connectors.bank_simulator.payments import Line, Payment, RecallWish, State, money
 from connectors.bank_simulator.scheme_clock import NEW_YORK
 
 _RETURN_CODES = {"22": "21", "32": "31"}
+_RETURN_OF_DEBIT_CODES = {
+    "22": "26",
+    "32": "36",
+}  # By the code of the credit that was to be reversed.
+_DEBITS = frozenset(_RETURN_OF_DEBIT_CODES.values())
 _MIXED = "200"
 
 
@@ -90,34 +103,134 @@ def settlement(payments: Iterable[Payment], *, settled_on: date) -> bytes:
     return json.dumps(report).encode()
 
 
+def reversal_answer(wish: RecallWish, *, refusal: str, detail: str) -> bytes:
+    """The acknowledgement of a file of one reversal."""
+    status = State.REJECTED if refusal else State.ACCEPTED
+    entry = {
+        "individual_id": wish.reference,
+        "trace_number": wish.details.get("trace", ""),
+        "amount": money(wish.amount or Decimal(0)),
+        "status": status.value,
+        "code": refusal,
+        "bank_reference": "",
+    }
+    return _ack(
+        wish.key.partition("/")[0],
+        status.value,
+        code=refusal,
+        detail=detail,
+        entries=[entry] if wish.reference else [],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Back:
+    """An entry on its way back. `addenda` is what stands in places 2 to 79 of its addenda record."""
+
+    payment: Payment
+    code: str
+    cents: int
+    addenda: str
+    entry_class: str
+    description: str
+
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """What the entries of a batch share: the bank that sends them back, and the company."""
+        details = self.payment.details
+        names = ("rdfi", "odfi", "company_id", "company")
+        return (*(details[name] for name in names), self.entry_class, self.description)
+
+
 def return_file(
     payments: Sequence[Payment], *, now: datetime, returned_on: date, number: int
 ) -> bytes:
-    """A file of returned entries, one batch for each returning bank and original company."""
-    records = [_file_header(payments[0], now, number)]
-    batches = entries = hashes = credits = 0
+    """Entries that come back."""
+    backs = [
+        _Back(
+            payment=payment,
+            code=_RETURN_CODES[payment.details["code"]],
+            cents=_cents(payment),
+            addenda=_addenda("99", payment.return_code, payment.position, payment),
+            entry_class=payment.details["entry_class"],
+            description=payment.details["description"],
+        )
+        for payment in payments
+    ]
+    return _file(backs, now=now, returned_on=returned_on, number=number)
+
+
+def kept_file(
+    notes: Sequence[tuple[Payment, Mapping[str, str]]],
+    *,
+    now: datetime,
+    returned_on: date,
+    number: int,
+) -> bytes:
+    """Reversals that come back: debits, because the receiver's bank does not give the money."""
+    backs = [
+        _Back(
+            payment=payment,
+            code=_RETURN_OF_DEBIT_CODES[payment.details["code"]],
+            cents=_cents(payment),
+            addenda=_addenda("99", note["code"], note["trace"], payment),
+            entry_class=payment.details["entry_class"],
+            description="REVERSAL",
+        )
+        for payment, note in notes
+    ]
+    return _file(backs, now=now, returned_on=returned_on, number=number)
+
+
+def notice_file(
+    notes: Sequence[tuple[Payment, Mapping[str, str]]],
+    *,
+    now: datetime,
+    returned_on: date,
+    number: int,
+) -> bytes:
+    """Notifications of change: what the account is called, in an entry over nothing."""
+    backs = [
+        _Back(
+            payment=payment,
+            code=_RETURN_CODES[payment.details["code"]],
+            cents=0,
+            addenda=_addenda("98", note["code"], payment.position, payment) + CORRECT_ACCOUNT,
+            entry_class="COR",
+            description=payment.details["description"],
+        )
+        for payment, note in notes
+    ]
+    return _file(backs, now=now, returned_on=returned_on, number=number)
+
+
+def _addenda(kind: str, code: str, original_trace: str, payment: Payment) -> str:
+    return f"{kind}{code:3}{original_trace}{'':6}{payment.details['rdfi'][:8]}"
+
+
+def _file(backs: Sequence[_Back], *, now: datetime, returned_on: date, number: int) -> bytes:
+    """A file of entries that come back, one batch for each returning bank and original company."""
+    records = [_file_header(backs[0].payment, now, number)]
+    batches = entries = hashes = debits = credits = 0
+    ordered = sorted(backs, key=lambda back: back.origin)
     for batch_number, (_, members) in enumerate(
-        groupby(sorted(payments, key=_origin), key=_origin), start=1
+        groupby(ordered, key=lambda back: back.origin), start=1
     ):
         batch = list(members)
-        cents = sum(_cents(payment) for payment in batch)
-        entry_hash = sum(int(payment.details["odfi"]) for payment in batch) % HASH_MODULUS
-        records += _batch(batch, batch_number, returned_on, entry_hash=entry_hash, cents=cents)
+        debit = sum(back.cents for back in batch if back.code in _DEBITS)
+        credit = sum(back.cents for back in batch if back.code not in _DEBITS)
+        entry_hash = sum(int(back.payment.details["odfi"]) for back in batch) % HASH_MODULUS
+        totals = f"{2 * len(batch):06d}{entry_hash:010d}{debit:012d}{credit:012d}"
+        records += _batch(batch, batch_number, returned_on, totals=totals)
         batches, entries = batches + 1, entries + 2 * len(batch)
-        hashes, credits = hashes + entry_hash, credits + cents
+        hashes, debits, credits = hashes + entry_hash, debits + debit, credits + credit
     blocks = -(-(len(records) + 1) // BLOCKING_FACTOR)
     records.append(
         f"9{batches:06d}{blocks:06d}{entries:08d}{hashes % HASH_MODULUS:010d}"
-        f"{0:012d}{credits:012d}{'':39}"
+        f"{debits:012d}{credits:012d}{'':39}"
     )
     records += [FILLER] * (blocks * BLOCKING_FACTOR - len(records))
     return ("\n".join(records) + "\n").encode("ascii")
-
-
-def _origin(payment: Payment) -> tuple[str, ...]:
-    details = payment.details
-    names = ("rdfi", "odfi", "company_id", "company", "entry_class", "description")
-    return tuple(details[name] for name in names)
 
 
 def _cents(payment: Payment) -> int:
@@ -134,32 +247,29 @@ def _file_header(first: Payment, now: datetime, number: int) -> str:
     )
 
 
-def _batch(
-    payments: Sequence[Payment], number: int, returned_on: date, *, entry_hash: int, cents: int
-) -> list[str]:
-    details = payments[0].details
+def _batch(backs: Sequence[_Back], number: int, returned_on: date, *, totals: str) -> list[str]:
+    first, details = backs[0], backs[0].payment.details
     returning = details["rdfi"][:8]
     head = f"{details['company']:16}{'':20}{details['company_id']:10}"
     records = [
-        f"5{_MIXED}{head}{details['entry_class']}{details['description']:10}{'':6}"
+        f"5{_MIXED}{head}{first.entry_class}{first.description:10}{'':6}"
         f"{returned_on:%y%m%d}{returned_on:%j}1{returning}{number:07d}"
     ]
-    for position, payment in enumerate(payments, start=1):
-        records += _returned(payment, f"{returning}{number % 1000:03d}{position:04d}")
+    for position, back in enumerate(backs, start=1):
+        records += _returned(back, f"{returning}{number % 1000:03d}{position:04d}")
     records.append(
-        f"8{_MIXED}{2 * len(payments):06d}{entry_hash:010d}{0:012d}{cents:012d}"
-        f"{details['company_id']:10}{'':19}{'':6}{returning}{number:07d}"
+        f"8{_MIXED}{totals}{details['company_id']:10}{'':19}{'':6}{returning}{number:07d}"
     )
     return records
 
 
-def _returned(payment: Payment, trace: str) -> tuple[str, str]:
-    """The returned entry and its 99 addenda. The account is masked: the bank keeps its end only."""
-    details = payment.details
+def _returned(back: _Back, trace: str) -> tuple[str, str]:
+    """An entry and its addenda. The account is masked: the bank keeps its end only."""
+    payment, details = back.payment, back.payment.details
     odfi = details["odfi"]
     account = payment.account_last4.rjust(8, "X")
     return (
-        f"6{_RETURN_CODES[details['code']]}{odfi}{routing_check_digit(odfi)}{account:17}"
-        f"{_cents(payment):010d}{payment.reference:15}{details['name']:22}  1{trace}",
-        f"799{payment.return_code:3}{payment.position}{'':6}{details['rdfi'][:8]}{'':44}{trace}",
+        f"6{back.code}{odfi}{routing_check_digit(odfi)}{account:17}"
+        f"{back.cents:010d}{payment.reference:15}{details['name']:22}  1{trace}",
+        f"7{back.addenda:78}{trace}",
     )

@@ -11,7 +11,7 @@ import heapq
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,9 @@ from connectors.bank_simulator.payments import Document, Line, Payment, Reply, S
 from connectors.bank_simulator.rails import rail_of
 from connectors.bank_simulator.scheme_clock import SchemeClock
 
-Due = tuple[datetime, int, str]  # When, which payment, and "settled" or "returned".
+# When, which payment, and what: "settled", "returned" or one of NOTES.
+Due = tuple[datetime, int, str]
+NOTES = ("noticed", "recall_refused")  # Told by a report, and the payment's state stays as it is.
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +59,10 @@ class Book:
         self.feeds: dict[str, Feed] = defaultdict(Feed)
         self.due: dict[str, list[Due]] = defaultdict(list)
         self.late: list[tuple[float, int]] = []
+        self.notes: dict[
+            tuple[int, str], Mapping[str, str]
+        ] = {}  # What is to be told of a payment.
+        self.told: set[tuple[int, str]] = set()
         self.answers = 0
         self._journal = journal
         for event in journal.replay():
@@ -95,6 +101,11 @@ class Book:
             self._apply_answered(event)
         elif kind == "clock":
             self.clock.offset_seconds = event["offset_seconds"]
+        elif kind == "recalled":
+            self._apply_recalled(event)
+        elif kind in NOTES:
+            self.told.update((payment_id, kind) for payment_id in event["payments"])
+            self._publish(event)
         elif kind == "released":
             feed = self.feeds[event["bank"]]
             feed.published += [document for _, document in feed.held]
@@ -140,13 +151,44 @@ class Book:
                 self._write_record(payment, "rejected", event["at"])
             elif state is State.RETURNED:
                 self._write_record(payment, "returned", event["at"])
-            elif payment.return_code:
-                settled_at = datetime.fromisoformat(event["moment"])
-                rail = rail_of(payment.bank)
-                assert rail is not None
-                due = (rail.returns_at(settled_at), payment.id, "returned")
-                heapq.heappush(self.due[payment.bank], due)
+            else:
+                self._expect_after(payment, datetime.fromisoformat(event["moment"]))
         self._publish(event)
+
+    def _expect_after(self, payment: Payment, settled_at: datetime) -> None:
+        """Note what follows when a payment has settled: its return, or a notice about its account."""
+        rail = rail_of(payment.bank)
+        assert rail is not None
+        kind = ""
+        if payment.return_code:
+            kind = "returned"
+        elif "notice" in payment.details:
+            kind = "noticed"
+            self.notes[payment.id, kind] = {"code": payment.details["notice"]}
+        if kind:
+            due = (rail.returns_at(settled_at), payment.id, kind)
+            heapq.heappush(self.due[payment.bank], due)
+
+    def _apply_recalled(self, event: Event) -> None:
+        """Money was asked back: the answer a repeat will hear, and what the other bank will do."""
+        self.answers += 1
+        bank = event["bank"]
+        self.messages[bank, event["key"]] = Message(
+            digest=event["digest"],
+            reply=Reply.from_json(event["reply"]),
+            lines=[],
+            refused_whole=True,
+        )
+        if not event["due"]:
+            return
+        payment, kind = self.payments[event["payment"]], event["kind"]
+        if kind == "returned":
+            payment.return_code = event["note"]["code"]
+        else:
+            self.notes[payment.id, kind] = event["note"]
+        if kind != "returned" or payment.state is State.SETTLED:
+            due = (datetime.fromisoformat(event["due"]), payment.id, kind)
+            heapq.heappush(self.due[bank], due)
 
     def _publish(self, event: Event) -> None:
         feed = self.feeds[event["bank"]]
@@ -195,6 +237,8 @@ class Book:
 
     def _still_to_come(self, item: Due) -> bool:
         """A replayed journal leaves behind on the list what has happened since."""
+        if item[2] in NOTES:
+            return (item[1], item[2]) not in self.told
         before = State.ACCEPTED if item[2] == "settled" else State.SETTLED
         return self.payments[item[1]].state is before
 

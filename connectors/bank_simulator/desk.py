@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from connectors.bank_simulator.book import Book, Message
+from connectors.bank_simulator.book import NOTES, Book, Message
 from connectors.bank_simulator.faults import FaultBoard
 from connectors.bank_simulator.magic import Magic, Outcome
 from connectors.bank_simulator.payments import (
@@ -27,7 +27,7 @@ from connectors.bank_simulator.payments import (
     Submission,
 )
 from connectors.bank_simulator.postman import Postman
-from connectors.bank_simulator.rail import Incoming, Rail
+from connectors.bank_simulator.rail import Incoming, Rail, TakesRecalls
 from connectors.bank_simulator.rails import rail_of
 from connectors.bank_simulator.scheme_clock import value_date
 
@@ -174,8 +174,10 @@ class Desk:
             second_thoughts = magic.code
         late = bool(second_thoughts)
         settles_at = None
-        if accepted and not late and order.wanted_on is not None:
-            settles_at = rail.settles_at(self.book.clock.now(), order.wanted_on)
+        now = self.book.clock.now()
+        wanted_on = rail.wanted_on(order, now)
+        if accepted and not late and wanted_on is not None:
+            settles_at = rail.settles_at(now, wanted_on)
         decision.unanswered |= outcome is Outcome.UNANSWERED
         verdict = State.ACCEPTED if accepted else State.REJECTED
         return Payment(
@@ -191,7 +193,7 @@ class Desk:
             message_key=key,
             group=order.group,
             position=order.position,
-            details=order.details,
+            details={**order.details, **_remembered(magic, outcome)},
             verdict=verdict,
             code=refusal,
             state=verdict,
@@ -288,20 +290,24 @@ class Desk:
             moment, _, kind = group[0]
             payments = [self.book.payments[payment_id] for _, payment_id, _ in group]
             rail = _rail(bank)
-            write = rail.settlement if kind == "settled" else rail.returned
             number = self.book.feeds[bank].written + 1
             try:
-                document = write(
-                    payments,
-                    number=number,
-                    now=self.book.clock.now(),
-                    day=value_date(rail.name, moment),
-                )
+                document = self._report(rail, kind, payments, number=number, moment=moment)
                 self._commit_report(kind, rail, document, payments=payments, moment=moment)
             except Exception:
                 self.book.put_back(bank, group)
                 raise
         return True
+
+    def _report(
+        self, rail: Rail, kind: str, payments: Sequence[Payment], *, number: int, moment: datetime
+    ) -> Document:
+        now, day = self.book.clock.now(), value_date(rail.name, moment)
+        if kind in NOTES and isinstance(rail, TakesRecalls):
+            notes = [(payment, self.book.notes[payment.id, kind]) for payment in payments]
+            return rail.note(kind, notes, number=number, now=now, day=day)
+        write = rail.settlement if kind == "settled" else rail.returned
+        return write(payments, number=number, now=now, day=day)
 
     def _refuse_late(self) -> bool:
         """Refuse by report what was accepted before. False when nothing is due."""
@@ -360,6 +366,12 @@ class Desk:
                 wanted = self.faults.seconds_of("reordered_reports", bank.partition("/")[0])
                 if wanted is None or waited >= wanted:
                     self.book.commit({"event": "released", "bank": bank})
+
+
+def _remembered(magic: Magic | None, outcome: Outcome | None) -> dict[str, str]:
+    """What an account's fixed outcome will be needed for later: the account itself is not kept."""
+    names = {Outcome.CORRECTED: "notice", Outcome.KEPT: "keeps"}
+    return {names[outcome]: magic.code} if magic and outcome in names else {}
 
 
 def _rail(bank: str) -> Rail:

@@ -2,10 +2,11 @@
 
 The last digits say which, on every rail: 101 and 401 refused for good, 201 refused until somebody
 mends it, 601 refused once, 701 settled and returned, 801 accepted and refused later, 901 booked but
-not answered. SEPA and SEPA Instant: an IBAN of the German bank code 37040044 (DE + check digits +
-bank code + ten-digit account number). ACH, wire and RTP: routing number 021000021. Faster Payments:
-sort code 089999. Mobile money: a number that ends in 0000 and the three digits. Every other account
-always accepts and always settles.
+not answered. At ACH also 301, settled and then corrected, and 501, settled and not given back when it
+is asked for. SEPA and SEPA Instant: an IBAN of the German bank code 37040044 (DE + check digits + bank
+code + ten-digit account number). ACH, wire and RTP: routing number 021000021. Faster Payments: sort
+code 089999. Mobile money: a number that ends in 0000 and the three digits. Every other account always
+accepts and always settles.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class Outcome(enum.StrEnum):
     RETURNED = "returned"  # Accepted, settled, sent back.
     REFUSED_LATE = "refused_late"  # Accepted, then refused by a report.
     UNANSWERED = "unanswered"  # Booked, but the first request hears nothing.
+    CORRECTED = "corrected"  # Settled; then its bank says what the account is called today.
+    KEPT = "kept"  # Settled, and not given back when it is asked for.
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,12 @@ def _outcomes(
 _ISO = _outcomes(
     wrong="AC01", mend="RC01", closed="AC04", once="ED05", returned="AC04", late="ED05"
 )
-_ACH = _outcomes(wrong="R04", mend="R13", closed="R16", once="R31", returned="R03", late="R32")
+_ACH = {
+    **_outcomes(wrong="R04", mend="R13", closed="R16", once="R31", returned="R03", late="R32"),
+    "301": Magic(Outcome.CORRECTED, "C01"),
+    "501": Magic(Outcome.KEPT, "R02"),
+}
+CORRECT_ACCOUNT = "123456789012"  # What a corrected account number is corrected to.
 
 
 _UK = _outcomes(wrong="AC03", mend="PY01", closed="AC07", once="BE08", returned="AC07", late="MS03")

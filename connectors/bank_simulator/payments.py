@@ -59,6 +59,20 @@ class Submission:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallWish:
+    """Money asked back. With a `refusal` the request itself is not in order."""
+
+    key: str  # What makes it the same request when it comes again.
+    digest: str
+    reference: str = ""  # Of the payment.
+    amount: Decimal | None = None
+    currency: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)  # What the answers will need.
+    refusal: str = ""
+    detail: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Payment:
     """One payment the bank has decided on. `verdict` is the first answer and never changes."""

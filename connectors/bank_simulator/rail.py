@@ -20,6 +20,7 @@ from connectors.bank_simulator.payments import (
     Line,
     Order,
     Payment,
+    RecallWish,
     Reply,
     State,
     Submission,
@@ -76,6 +77,10 @@ class Rail(abc.ABC):
     @abc.abstractmethod
     def refusal(self, key: str, *, code: str, detail: str, report_id: str, now: datetime) -> Reply:
         """The refusal of a submission as a whole."""
+
+    def wanted_on(self, order: Order, now: datetime) -> date | None:
+        """The day for which a payment is taken: the one that was asked for, unless a rule moves it."""
+        return order.wanted_on
 
     @abc.abstractmethod
     def settles_at(self, accepted_at: datetime, wanted_on: date) -> datetime:
@@ -138,6 +143,37 @@ class Rail(abc.ABC):
     def unknown(self) -> Reply:
         """What a question for a message hears that was never received."""
         return json_reply(404, {"code": "NOT_FOUND"})
+
+
+class TakesRecalls(Rail):
+    """A rail on which money can be asked back, and where its reports say more than states."""
+
+    recall_code: ClassVar[str]  # With which money that was asked back comes.
+    recall_refusals: ClassVar[Mapping[str, str]]  # recalls.WHY_NOT in the words of this rail.
+
+    @abc.abstractmethod
+    def asks_back(self, request: Incoming) -> RecallWish | None:
+        """What a request wants back, or None when it is no recall."""
+
+    @abc.abstractmethod
+    def recall_answer(self, wish: RecallWish, *, refusal: str, detail: str, now: datetime) -> Reply:
+        """The answer to a recall: with a `refusal` it goes no further, else it was passed on."""
+
+    @abc.abstractmethod
+    def recall_until(self, settled_at: datetime) -> datetime:
+        """Until when a payment can be asked back."""
+
+    @abc.abstractmethod
+    def note(
+        self,
+        kind: str,
+        notes: Sequence[tuple[Payment, Mapping[str, str]]],
+        *,
+        number: int,
+        now: datetime,
+        day: date,
+    ) -> Document:
+        """The report of what stands beside a payment's state: one of book.NOTES."""
 
 
 def json_reply(status: int, content: object, **headers: str) -> Reply:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import ClassVar
 
-from connectors.bank_simulator import ach, ach_reports, magic, scheme_clock, sepa, sepa_reports
+from connectors.bank_simulator import magic, scheme_clock, sepa, sepa_reports
+from connectors.bank_simulator.ach_rail import AchRail
 from connectors.bank_simulator.fps_rail import FasterPaymentsRail
 from connectors.bank_simulator.magic import Magic
 from connectors.bank_simulator.mpesa_rail import MpesaRail
@@ -92,56 +93,6 @@ class SepaInstantRail(SepaRail):
 
     def settles_at(self, accepted_at: datetime, wanted_on: date) -> datetime:
         return accepted_at
-
-
-class AchRail(Rail):
-    """ACH credits: NACHA files in, JSON acknowledgements and NACHA return files out."""
-
-    name: ClassVar[str] = "ach"
-    resource: ClassVar[str] = "files"
-    banks: ClassVar[tuple[str, ...]] = ("default",)
-    duplicate_code: ClassVar[str] = "DUPLICATE_FILE"
-    default_code: ClassVar[str] = "R04"
-
-    def read(self, request: Incoming, now: datetime) -> Submission:
-        return ach.read(request.body, now)
-
-    def magic(self, order: Order) -> Magic | None:
-        return magic.for_us_account(order.details["rdfi"], order.account)
-
-    def answer(
-        self, key: str, lines: Sequence[Line], *, report_id: str, now: datetime, today: bool
-    ) -> Reply:
-        return _json(ach_reports.acknowledgement(key, lines, today=today))
-
-    def refusal(self, key: str, *, code: str, detail: str, report_id: str, now: datetime) -> Reply:
-        return _json(ach_reports.file_refusal(key, code=code, detail=detail))
-
-    def settles_at(self, accepted_at: datetime, wanted_on: date) -> datetime:
-        return scheme_clock.ach_settlement(accepted_at, wanted_on)
-
-    def returns_at(self, settled_at: datetime) -> datetime:
-        return scheme_clock.ach_return(settled_at)
-
-    def settlement(
-        self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
-    ) -> Document:
-        return Document.of("ach.settlement", ach_reports.settlement(payments, settled_on=day))
-
-    def returned(
-        self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
-    ) -> Document:
-        content = ach_reports.return_file(payments, now=now, returned_on=day, number=number)
-        return Document.of("ach.return", content)
-
-    def late_refusal(
-        self, key: str, lines: Sequence[Line], *, number: int, now: datetime
-    ) -> Document:
-        return Document.of("ach.ack", ach_reports.acknowledgement(key, lines, today=True))
-
-
-def _json(body: bytes) -> Reply:
-    return Reply(status=200, content_type="application/json", body=body)
 
 
 RAILS: tuple[Rail, ...] = (

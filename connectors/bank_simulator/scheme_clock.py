@@ -7,7 +7,8 @@ Sunday closes the Monday: Federal Reserve Financial Services, "Holiday Schedules
 SEPA credit transfer: debited on the requested date when TARGET is open on it, customers' cut-off
 17:00 Brussels (T2 operating day, ECB); returned by the next banking day in this model (the SCT
 rulebook allows three). ACH: non-same-day credits settle at 08:30 New York on the effective entry
-date, the next banking day at the earliest (Nacha Operating Rules; FedACH Processing Schedule); a
+date, the next banking day at the earliest (Nacha Operating Rules; FedACH Processing Schedule); with an
+effective date of today they settle in the first of the three same-day windows that is still open; a
 return reaches the originator's bank by the opening of the second banking day, here on the first.
 Fedwire: a business day opens at 21:00 New York on the calendar day before and takes third-party
 transfers until 18:45 (Federal Reserve Financial Services, operating hours).
@@ -18,6 +19,7 @@ from __future__ import annotations
 import functools
 import time as time_of_day
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
@@ -30,6 +32,15 @@ SEPA_OPENS = time(7, 0)
 SEPA_CLOSES = time(17, 0)
 SEPA_RETURNS_AT = time(9, 0)
 ACH_SETTLES_AT = time(8, 30)
+# Same-day: the scheme's deadline and the settlement (FedACH Processing Schedule). This bank wants a file
+# a quarter of an hour before the deadline, so that it can pass it on.
+ACH_WINDOWS = (
+    (time(10, 30), time(13, 0)),
+    (time(14, 45), time(17, 0)),
+    (time(16, 45), time(18, 0)),
+)
+ACH_LEAD = timedelta(minutes=15)
+SAME_DAY_CAP = Decimal(1_000_000)  # US dollars for one entry, since 18 March 2022.
 FEDWIRE_OPENS = time(21, 0)
 FEDWIRE_CUSTOMER_CUTOFF = time(18, 45)
 FEDWIRE_RETURNS_AT = time(10, 0)
@@ -123,8 +134,12 @@ def sepa_return(settled_at: datetime) -> datetime:
 
 
 def ach_settlement(accepted_at: datetime, effective_on: date) -> datetime:
-    """When an ACH credit settles."""
+    """When an ACH credit settles. Today's is a wish for same-day; an older date is a day too late."""
     accepted_on = accepted_at.astimezone(NEW_YORK).date()
+    if effective_on == accepted_on and is_banking_day(FEDERAL_RESERVE, accepted_on):
+        for deadline, settles in ACH_WINDOWS:
+            if accepted_at < _moment(accepted_on, deadline, NEW_YORK) - ACH_LEAD:
+                return _moment(accepted_on, settles, NEW_YORK)
     earliest = next_banking_day(FEDERAL_RESERVE, accepted_on)
     day = max(roll_forward(FEDERAL_RESERVE, effective_on), earliest)
     return _moment(day, ACH_SETTLES_AT, NEW_YORK)
@@ -134,6 +149,14 @@ def ach_return(settled_at: datetime) -> datetime:
     """When a settled ACH credit comes back."""
     settled_on = settled_at.astimezone(NEW_YORK).date()
     return _moment(next_banking_day(FEDERAL_RESERVE, settled_on), ACH_SETTLES_AT, NEW_YORK)
+
+
+def ach_reversal_until(settled_at: datetime) -> datetime:
+    """Until when a settled ACH credit may be reversed: the end of the fifth banking day after."""
+    day = settled_at.astimezone(NEW_YORK).date()
+    for _ in range(5):
+        day = next_banking_day(FEDERAL_RESERVE, day)
+    return _moment(day + timedelta(days=1), time(0), NEW_YORK)
 
 
 def fedwire_settlement(accepted_at: datetime, wanted_on: date) -> datetime:

@@ -19,11 +19,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from connectors.bank_simulator import recalls
 from connectors.bank_simulator.control import Control
 from connectors.bank_simulator.desk import Desk
 from connectors.bank_simulator.faults import Fault
-from connectors.bank_simulator.payments import Reply, UnreadableSubmission
-from connectors.bank_simulator.rail import Incoming, Rail, json_reply
+from connectors.bank_simulator.payments import RecallWish, Reply, UnreadableSubmission
+from connectors.bank_simulator.rail import Incoming, Rail, TakesRecalls, json_reply
 from connectors.bank_simulator.rails import rail_of
 
 log = logging.getLogger("bank_simulator")
@@ -179,6 +180,8 @@ class Handler(BaseHTTPRequestHandler):
         key = rail.asked_for(request)
         if key is not None:
             return self.server.desk.inquire(bank, rail, key, request) or rail.unknown()
+        if isinstance(rail, TakesRecalls) and (wish := rail.asks_back(request)) is not None:
+            return self._recall(bank, rail, wish)
         match (request.method, request.path):
             case ("POST", rail.resource):
                 return self._submit(bank, rail, request)
@@ -211,6 +214,13 @@ class Handler(BaseHTTPRequestHandler):
             self._wait(UNANSWERED_SECONDS, unless_gone=True)
             raise Hangup
         return self._spoil(receipt.reply, rail)
+
+    def _recall(self, bank: str, rail: TakesRecalls, wish: RecallWish) -> Reply:
+        """Take a recall; faults have their way with it as with an order."""
+        desk = self.server.desk
+        if desk.faults.take("busy", rail.name):
+            return json_reply(503, {"code": "BUSY"}, Retry_After="1")
+        return self._spoil(recalls.receive(desk.book, bank, rail, wish), rail)
 
     def _spoil(self, reply: Reply, rail: Rail) -> Reply:
         """What becomes of an answer when a fault hits it."""

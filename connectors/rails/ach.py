@@ -9,14 +9,14 @@ repeated file, and a repeated individual id in another file, for 30 days.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
-from itertools import groupby
 from typing import ClassVar
 
-from connectors.accounts import canonical_details, is_valid_routing_number
+from connectors.abilities import RecallOrder
+from connectors.accounts import is_valid_routing_number
 from connectors.base import (
     AccountDetails,
     Capabilities,
@@ -26,9 +26,11 @@ from connectors.base import (
     Dedup,
     DrawnNumbers,
     FieldError,
+    Finality,
     Health,
     InboundDocument,
     Outcome,
+    OutcomeKind,
     PayoutInstruction,
     Prepared,
     Reaction,
@@ -37,30 +39,36 @@ from connectors.base import (
     StatusEvent,
     Transmission,
     TransmissionStyle,
+    UnreadableDocument,
 )
 from connectors.formats.latin import nacha_text
 from connectors.formats.nacha import (
     MODIFIERS,
-    Batch,
-    Entry,
     FileHeader,
     NachaFile,
-    PaymentNote,
+    read_nacha,
     write_nacha,
 )
-from connectors.rails.ach_reports import answer_to_outcome, read_report
+from connectors.rails.ach_files import (
+    Originator,
+    batches,
+    find_payment,
+    is_whole_payment,
+    reversal,
+)
+from connectors.rails.ach_reports import answer_to_outcome, read_report, read_reversal_answer
 from connectors.rails.bank_api import BankApi
 from connectors.rails.checks import check_account, option, sort_out
+from connectors.schemes.cutoffs import windows_for
 from connectors.schemes.limits import current_limits
 from connectors.schemes.reasons import ACH
 
 _FILES = "/files"
+_REVERSALS = "/reversals"
+_CONTENT_TYPE = "text/plain; charset=us-ascii"
 _REFERENCE = re.compile(r"[A-Za-z0-9]{1,15}", re.ASCII)
 _LIMITS = current_limits("ach")
-_MAX_TRACE = 9_999_999
 _MAX_FILE_TOTAL = Decimal("9999999999.99")  # Twelve digits of cents in records 8 and 9.
-_CREDITS_ONLY = "220"
-_TRANSACTION_CODES = {"checking": "22", "savings": "32"}
 
 _CAPABILITIES = Capabilities(
     rail="ach",
@@ -76,7 +84,11 @@ _CAPABILITIES = Capabilities(
     dedup_window=timedelta(days=30),
     can_inquire=True,
     refuses_before_booking=frozenset({429, 503}),
+    # Nobody says "paid": settled means that the day came and no return did. Returns come for two days.
+    finality=Finality.PROVISIONAL,
     provisional_days=2,
+    can_recall=True,
+    recall_days=5,
     calendar=_LIMITS.calendar,
 )
 
@@ -85,7 +97,9 @@ class AchConnector:
     """One ODFI. Credential: api_key. Options: bank, immediate_destination (its routing number),
     immediate_destination_name, immediate_origin (10 digits, the first of origin_count, default 1),
     immediate_origin_name, company_name, company_id, odfi_routing (8 digits), entry_description
-    (default PAYOUT).
+    (default PAYOUT), cutoffs (which same-day windows the bank offers, and its leads: see
+    schemes.cutoffs), ctx (default false: texts of companies that are too long for one addenda go out
+    whole, as CTX).
     """
 
     driver: ClassVar[str] = "ach"
@@ -112,6 +126,9 @@ class AchConnector:
     def prepare(self, instructions: Sequence[PayoutInstruction], numbers: DrawnNumbers) -> Prepared:
         """Write one NACHA file: a PPD batch for persons and a CCD batch for companies per date.
 
+        What is to be executed today goes same-day where a window takes its amount and is still open
+        at `numbers.created_at`; else it is dated the next banking day.
+
         Raises ConnectorMisconfigured when the originator is not configured; ConnectorError when the
         day's file names are used up, or the list is too long or repeats a payout or a reference.
         """
@@ -120,11 +137,11 @@ class AchConnector:
         )
         good = _within_file_total(good, errors)
         header = self._header(numbers)
-        file = NachaFile(header=header, batches=tuple(self._batches(good, numbers)))
+        file = NachaFile(header=header, batches=tuple(batches(good, numbers, self._originator())))
         return Prepared(
             reference=header.file_reference,
             body=write_nacha(file) if good else b"",
-            content_type="text/plain; charset=us-ascii",
+            content_type=_CONTENT_TYPE,
             errors=errors,
         )
 
@@ -140,12 +157,35 @@ class AchConnector:
         answer = self._api.inquire(_FILES, transmission.reference)
         return answer if isinstance(answer, Outcome) else answer_to_outcome(answer, transmission)
 
+    def recall(self, order: RecallOrder) -> Outcome:
+        """Send the entry that reverses a payment. Raises ConnectorMisconfigured only.
+
+        There is no message at ACH that asks: a reversing debit is a file like any other. Nothing is
+        stored for it beforehand, so it is built here, only from the order and the payment's stored
+        file: the same order makes the same bytes, which the bank recognises by their trace. ACCEPTED:
+        the bank has the reversal. The money comes back as a return (R06), or the receiver's bank
+        returns the reversal (`RECALL_REFUSED`).
+        """
+        try:
+            file = read_nacha(order.transmission.body)
+        except UnreadableDocument as error:
+            return Outcome(kind=OutcomeKind.REJECTED, code="payment_unreadable", detail=error.code)
+        found = find_payment(file, order.payment_reference)
+        if found is None or not is_whole_payment(found[1], order):
+            detail = "the stored file holds no such payment of this amount"
+            return Outcome(kind=OutcomeKind.REJECTED, code="payment_unknown", detail=detail)
+        body = write_nacha(reversal(file, *found, order))
+        answer = self._api.submit(_REVERSALS, body=body, content_type=_CONTENT_TYPE)
+        if isinstance(answer, Outcome):
+            return answer
+        return read_reversal_answer(answer, order.payment_reference)
+
     def fetch_reports(self, cursor: str) -> ReportPage:
-        """Fetch acknowledgements, settlements and returns after `cursor`. Raises ConnectorError."""
+        """Fetch acknowledgements, settlements, returns and notices after `cursor`. Raises ConnectorError."""
         return self._api.fetch_reports(cursor)
 
     def parse_report(self, document: InboundDocument) -> list[StatusEvent]:
-        """Read ach.ack, ach.settlement or ach.return. Raises UnreadableDocument."""
+        """Read ach.ack, ach.settlement, ach.return or ach.noc. Raises UnreadableDocument."""
         return read_report(document)
 
     def reaction(self, code: str) -> Reaction:
@@ -175,31 +215,21 @@ class AchConnector:
             origin_name=self._name("immediate_origin_name", 23),
         )
 
-    def _batches(
-        self, instructions: Sequence[PayoutInstruction], numbers: DrawnNumbers
-    ) -> Iterator[Batch]:
-        company_name, company_id = self._name("company_name", 16), self._name("company_id", 10)
-        description = nacha_text(option(self._config, "entry_description", default="PAYOUT"), 10)
-        odfi = option(self._config, "odfi_routing", r"[0-9]{8}")
-        ordered = sorted(instructions, key=_batch_key)
-        counted = list(enumerate(ordered, start=numbers.first_trace - 1))
-        # Traces rise within a batch: where the seven digits start over, a new batch begins.
-        grouped = groupby(counted, key=lambda item: (_batch_key(item[1]), item[0] // _MAX_TRACE))
-        for number, (((entry_class, day), _), items) in enumerate(grouped, start=1):
-            yield Batch(
-                service_class=_CREDITS_ONLY,
-                company_name=company_name,
-                company_id=company_id,
-                standard_entry_class=entry_class,
-                entry_description=description,
-                effective_on=day,
-                odfi=odfi,
-                number=number,
-                entries=tuple(
-                    _entry(instruction, f"{odfi}{count % _MAX_TRACE + 1:07d}")
-                    for count, instruction in items
-                ),
-            )
+    def _originator(self) -> Originator:
+        config = self._config
+        description = nacha_text(option(config, "entry_description", default="PAYOUT"), 10)
+        try:
+            windows = windows_for("ach", config.options.get("cutoffs", ()))
+        except ValueError as error:
+            raise ConnectorMisconfigured("option_invalid", "cutoffs") from error
+        return Originator(
+            company_name=self._name("company_name", 16),
+            company_id=self._name("company_id", 10),
+            description=description,
+            odfi=option(config, "odfi_routing", r"[0-9]{8}"),
+            windows=windows,
+            long_texts=_switch(config, "ctx"),
+        )
 
     def _name(self, name: str, width: int) -> str:
         text = nacha_text(option(self._config, name), width)
@@ -208,10 +238,9 @@ class AchConnector:
         return text
 
 
-def _batch_key(instruction: PayoutInstruction) -> tuple[str, date]:
-    # PPD is for consumers, CCD for everybody else (NACHA Operating Rules, section 8, SEC codes).
-    entry_class = "PPD" if instruction.account.holder_type == "user" else "CCD"
-    return entry_class, instruction.execution_date
+def _switch(config: ConnectorConfig, name: str) -> bool:
+    """An option that is on or off (true or false in JSON); off by default."""
+    return option(config, name, r"[Tt]rue|[Ff]alse", default="false").lower() == "true"
 
 
 def _within_file_total(
@@ -230,19 +259,3 @@ def _within_file_total(
         total += instruction.amount
         kept.append(instruction)
     return kept
-
-
-def _entry(instruction: PayoutInstruction, trace: str) -> Entry:
-    account = instruction.account
-    details = canonical_details(account.type, account.details, account.country).details
-    note = f"{instruction.payout_id} {nacha_text(instruction.description, 43)}".rstrip()
-    return Entry(
-        transaction_code=_TRANSACTION_CODES[details["account_type"]],
-        routing_number=details["routing_number"],
-        account_number=details["account_number"],
-        amount=instruction.amount,
-        individual_id=instruction.reference,
-        name=nacha_text(account.holder_name, 22),
-        trace=trace,
-        addenda=(PaymentNote(text=note),),
-    )

@@ -2,7 +2,9 @@
 
 There is no "paid" message in ACH itself: the bank's settlement report says that the settlement date
 was reached, and a return may still come within the return window. A notification of change (addenda
-98) says that a payment went through: it is read, and leads to no status.
+98) says that a payment went through and what to write from now on. A return that our bank dishonours
+(R61 to R70) leaves the payment standing; one that the other bank contests with success (R71 to R77)
+does not. A returned reversal (a debit) is the refusal of a recall.
 """
 
 from __future__ import annotations
@@ -22,8 +24,19 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
-from connectors.formats.nacha import ReturnNotice, read_nacha
+from connectors.formats.nacha import (
+    Addenda,
+    Batch,
+    ChangeNotice,
+    ContestedReturn,
+    DishonoredReturn,
+    Entry,
+    ReturnNotice,
+    corrected_details,
+    read_nacha,
+)
 from connectors.http import HttpAnswer
+from connectors.rails.ach_files import REVERSAL
 from connectors.rails.bank_api import read_json, unreadable_answer
 from connectors.schemes.reasons import is_duplicate
 
@@ -33,6 +46,11 @@ _ENTRY_KINDS: Mapping[str, EventKind] = {
     "rejected": EventKind.REJECTED,
     "settled": EventKind.SETTLED,
     "returned": EventKind.RETURNED,
+}
+_RETURN_KINDS: Mapping[type[Addenda], EventKind] = {
+    ReturnNotice: EventKind.RETURNED,
+    DishonoredReturn: EventKind.SETTLED,
+    ContestedReturn: EventKind.RETURNED,
 }
 _FILE_STATUSES = frozenset({"accepted", "partial", "rejected"})
 
@@ -74,14 +92,36 @@ def _judge(
     return OutcomeKind.ACCEPTED, bool(ack["entries"]) and unmentioned
 
 
+def read_reversal_answer(answer: HttpAnswer, payment_reference: str) -> Outcome:
+    """Read a 2xx answer to a reversing entry for one payment. Never raises."""
+    try:
+        ack = _read_ack(answer.body)
+    except UnreadableDocument as error:
+        return unreadable_answer(answer, "answer_unreadable", error.code)
+    told = {entry["individual_id"]: entry for entry in ack["entries"]}
+    own = told.get(payment_reference, {})
+    verdict = _text(own, "status") or (ack["status"] if not told else "")
+    kinds = {"accepted": OutcomeKind.ACCEPTED, "rejected": OutcomeKind.REJECTED}
+    if verdict not in kinds:
+        return unreadable_answer(answer, "answer_mismatch", "does not say what became of it")
+    return Outcome(
+        kind=kinds[verdict],
+        code=_text(own, "code") or ack["code"],
+        detail=ack["detail"][:200],
+        bank_reference=_text(own, "bank_reference"),
+        document=answer.body,
+        content_type=answer.headers.get("content-type", ""),
+    )
+
+
 def read_report(document: InboundDocument) -> list[StatusEvent]:
-    """Read a fetched ach.ack, ach.settlement or ach.return. Raises UnreadableDocument."""
+    """Read a fetched ach.ack, ach.settlement, ach.return or ach.noc. Raises UnreadableDocument."""
     if document.document_type == "ach.ack":
         return _report_of_ack(_read_ack(document.body))
     if document.document_type == "ach.settlement":
         return list(_settlement_events(read_json(document.body)))
-    if document.document_type == "ach.return":
-        return list(_return_events(document.body))
+    if document.document_type in ("ach.return", "ach.noc"):  # Banks send both in either.
+        return list(_file_events(document.body))
     raise UnreadableDocument("document_type_unknown", document.document_type[:40])
 
 
@@ -147,22 +187,55 @@ def _settlement_events(report: Mapping[str, Any]) -> Iterator[StatusEvent]:
         )
 
 
-def _return_events(body: bytes) -> Iterator[StatusEvent]:
+def _file_events(body: bytes) -> Iterator[StatusEvent]:
     for batch in read_nacha(body).batches:
         for entry in batch.entries:
             for addenda in entry.addenda:
-                # A returned debit is nothing of ours: payouts are credits.
-                if isinstance(addenda, ReturnNotice) and not entry.is_debit:
-                    yield StatusEvent(
-                        kind=EventKind.RETURNED,
-                        reference=entry.individual_id,
-                        code=addenda.code,
-                        detail=addenda.information,
-                        amount=entry.amount,
-                        currency="USD",
-                        value_date=batch.effective_on,
-                        bank_reference=entry.trace,
-                    )
+                event = _event(addenda, entry, batch)
+                if event is not None:
+                    yield event
+
+
+def _event(addenda: Addenda, entry: Entry, batch: Batch) -> StatusEvent | None:
+    if isinstance(addenda, ChangeNotice):
+        return _correction(addenda, entry)
+    if entry.is_debit:
+        # Our debits take payments back. Any other returned debit is nothing of ours: payouts are credits.
+        reversal = batch.entry_description.upper() == REVERSAL
+        if not reversal or not isinstance(addenda, ReturnNotice):
+            return None
+        return StatusEvent(
+            kind=EventKind.RECALL_REFUSED,
+            reference=entry.individual_id,
+            code=addenda.code,
+            detail=addenda.information,
+            bank_reference=entry.trace,
+        )
+    kind = _RETURN_KINDS.get(type(addenda))
+    if kind is None or not isinstance(addenda, ReturnNotice | DishonoredReturn | ContestedReturn):
+        return None
+    return StatusEvent(
+        kind=kind,
+        reference=entry.individual_id,
+        code=addenda.code,
+        detail="" if isinstance(addenda, ContestedReturn) else addenda.information,
+        amount=entry.amount,
+        currency="USD",
+        value_date=batch.effective_on if kind is EventKind.RETURNED else None,
+        bank_reference=entry.trace,
+    )
+
+
+def _correction(notice: ChangeNotice, entry: Entry) -> StatusEvent:
+    corrected = corrected_details(notice)
+    return StatusEvent(
+        kind=EventKind.CORRECTION,
+        reference=entry.individual_id,
+        code=notice.code,
+        detail="corrected data cannot be read" if corrected is None else "",
+        bank_reference=entry.trace,
+        corrected=corrected or {},
+    )
 
 
 def _entries(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
