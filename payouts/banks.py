@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,8 +18,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
-from uuid_utils.compat import uuid7
+from django.db import connection
 
 from connectors import accounts, registry, sandbox
 from connectors.abilities import ReadsWebhooks, WebhookMessage, WebhookRefused
@@ -44,12 +44,13 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
-from connectors.schemes import cutoffs
+from connectors.schemes import abilities, cutoffs
+from connectors.schemes.abilities import hours_of
+from connectors.schemes.limits import limits_on
 from connectors.schemes.reasons import Reason as CodeReason
 from connectors.schemes.reasons import find as find_reason
 from connectors.schemes.reasons import is_duplicate
-from payouts import audit, bankstate, breaker, clock, crypto, metrics, sla
-from payouts.audit import Actor, engine
+from payouts import bankstate, breaker, clock, crypto, metrics
 from payouts.bankstate import (
     BankHealth,
     MaySend,
@@ -60,6 +61,7 @@ from payouts.bankstate import (
     resume,
 )
 from payouts.breaker import take_probe
+from payouts.configuring import Connection, configure
 
 __all__ = [
     "AccountDetails",
@@ -67,6 +69,7 @@ __all__ = [
     "BankHealth",
     "CanonicalAccount",
     "CodeReason",
+    "Connection",
     "ConnectorError",
     "ConnectorMisconfigured",
     "FieldError",
@@ -83,8 +86,10 @@ __all__ = [
     "UnreadableDocument",
     "WebhookMessage",
     "WebhookRefused",
+    "configure",
     "find_reason",
     "health_report",
+    "hours_of",
     "may_send",
     "note_broken",
     "pause",
@@ -92,7 +97,6 @@ __all__ = [
     "take_probe",
 ]
 # No 0/O, 1/I: references are read out over the telephone.
-CONFIGURED = engine("configure")  # Unless a person did.
 REFERENCE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -165,12 +169,23 @@ class BankLine:
             and (self.effective_until is None or on < self.effective_until)
         )
 
-    def limits(self) -> tuple[Decimal, Decimal]:
-        """Smallest and largest amount: the scheme's, narrowed by the configuration."""
-        able = self.capabilities
-        low = max(able.min_amount, self.min_amount or able.min_amount)
-        high = min(able.max_amount, self.max_amount or able.max_amount)
-        return low, high
+    @cached_property
+    def abilities(self) -> list[abilities.Ability]:
+        """What it carries where, past, present and to come."""
+        return abilities.describe(self.capabilities, self.windows)
+
+    def limits(self, on: date, *, currency: str, country: str = "") -> tuple[Decimal, Decimal]:
+        """Smallest and largest amount on a day: the scheme's, narrowed by connector and configuration.
+
+        Where the scheme's data says nothing of that currency and day, the connector's claim holds.
+        """
+        claimed = self.capabilities
+        low, high = claimed.min_amount, claimed.max_amount
+        operator = next(iter(claimed.institutions or ("",)))  # Who names one is one operator's.
+        with suppress(KeyError):
+            scheme = limits_on(self.rail, on, currency, operator=operator, country=country)
+            low, high = max(low, scheme.min_amount), min(high, scheme.max_amount)
+        return max(low, self.min_amount or low), min(high, self.max_amount or high)
 
 
 SELECT_LINES = (
@@ -214,68 +229,6 @@ def _read(sql: str, params: list[Any]) -> list[BankLine]:
             )
             for row in cursor.fetchall()
         ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """A bank connection as somebody wants it: what `configure` makes known."""
-
-    name: str
-    rail: str
-    driver: str
-    config: Mapping[str, object]
-    credentials: Mapping[str, str]
-    preference: int = 100
-
-
-def configure(wanted: Sequence[Connection], *, actor: Actor = CONFIGURED) -> list[UUID]:
-    """Make bank connections known; one that is known keeps its id and gets the new settings. Ids in order."""
-    ways = [[c.name for c in wanted], [c.rail for c in wanted]]
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
-        audit.by_verb()
-        cursor.execute(
-            "INSERT INTO bank_connectors (id, name, rail, driver, config, credentials, preference, enabled)"
-            " SELECT w.id, w.name, w.rail, '', '{}', '', 100, true"
-            " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS w (id, name, rail)"
-            " ON CONFLICT (name, rail) DO NOTHING RETURNING id",
-            [[uuid7() for _ in wanted], *ways],
-        )
-        fresh = {row[0] for row in cursor.fetchall()}
-        cursor.execute(
-            "SELECT c.name, c.rail, c.id FROM bank_connectors c"
-            " JOIN unnest(%s::text[], %s::text[]) AS w (name, rail) USING (name, rail)",
-            ways,
-        )
-        known = {(name, rail): row_id for name, rail, row_id in cursor.fetchall()}
-        ids: list[UUID] = [known[c.name, c.rail] for c in wanted]
-        cursor.execute(
-            "UPDATE bank_connectors c SET driver = w.driver, config = w.config::jsonb, credentials = w.credentials,"
-            " preference = w.preference FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[],"
-            " %s::smallint[]) AS w (id, driver, config, credentials, preference) WHERE c.id = w.id",
-            [
-                ids, [c.driver for c in wanted], [json.dumps(c.config) for c in wanted],
-                [_sealed(c, row_id) for c, row_id in zip(wanted, ids, strict=True)],
-                [c.preference for c in wanted],
-            ],
-        )  # fmt: skip
-        audit.record(
-            [_told(c, fresh=row_id in fresh) for c, row_id in zip(wanted, ids, strict=True)],
-            actor=actor,
-        )
-    return ids
-
-
-def _sealed(wanted: Connection, row_id: UUID) -> bytes:
-    secret = json.dumps(dict(wanted.credentials)).encode()
-    return crypto.seal(secret, table="bank_connectors", column="credentials", row=row_id)
-
-
-def _told(wanted: Connection, *, fresh: bool) -> audit.AuditRow:
-    data = {"connector": f"{wanted.name}:{wanted.rail}", "driver": wanted.driver}
-    return audit.AuditRow(
-        action="connector.created" if fresh else "connector.configured",
-        data={**data, "settings": sorted(wanted.config)},
-    )
 
 
 def draw(connector_id: UUID, name: str, count: int, *, start: int = 0) -> int:
@@ -332,12 +285,6 @@ def prepare(
         created_at=moment,
     )
     return bank.connector.prepare(instructions, numbers)
-
-
-def end_of_return_window(bank: BankLine, settled_on: date) -> date | None:
-    """The last day on which a return is normal, where settlement is provisional."""
-    days = bank.capabilities.provisional_days
-    return sla.add_banking_days(settled_on, days, bank.capabilities.calendar) if days else None
 
 
 def canonical_account(kind: str, raw: dict[str, str], country: str) -> CanonicalAccount:

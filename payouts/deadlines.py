@@ -38,3 +38,9 @@ def execution_dates(
             days[key] = plan(bank, moment, amount=amount, priority=priority).execution_date
         found.append(days[key])
     return found
+
+
+def end_of_return_window(bank: BankLine, settled_on: date) -> date | None:
+    """The last day on which a return is normal, where settlement is provisional."""
+    days = bank.capabilities.provisional_days
+    return sla.add_banking_days(settled_on, days, bank.capabilities.calendar) if days else None

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import audit, banks, bulk, clock, doorbell, evidence, states
+from payouts import audit, banks, bulk, clock, deadlines, doorbell, evidence, states
 from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.evidence import Statement
@@ -183,4 +183,4 @@ def _statement(order: Order, says: str, document: str) -> Statement:
 
 
 def _final_on(bank_connector_id: UUID) -> date | None:
-    return banks.end_of_return_window(banks.line(bank_connector_id), clock.now().date())
+    return deadlines.end_of_return_window(banks.line(bank_connector_id), clock.now().date())

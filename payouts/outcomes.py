@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import banks, crypto, evidence, states
+from payouts import banks, crypto, deadlines, evidence, states
 from payouts.audit import engine
 from payouts.banks import BankLine, Outcome, OutcomeKind
 from payouts.evidence import Statement
@@ -164,7 +164,7 @@ def statement_of(
     """A bank's event in the engine's words, with what its code leads to."""
     final_on = None
     if event.kind == "settled" and event.value_date is not None:
-        final_on = banks.end_of_return_window(bank, event.value_date)
+        final_on = deadlines.end_of_return_window(bank, event.value_date)
     return Statement(
         source=source,
         source_key=source_key,

@@ -227,7 +227,8 @@ class Choices:
             return "institution", OBSTACLES["institution"]
         if able.countries is not None and wish.country not in able.countries:
             return "country", OBSTACLES["country"]
-        low, high = bank.limits()
+        sent_on = max(wish.scheduled_at or self.now, self.now).date()
+        low, high = bank.limits(sent_on, currency=wish.currency, country=wish.country)
         if not low <= wish.amount <= high:
             return "amount", f"only from {low} to {high}"
         return standing, detail
@@ -236,8 +237,7 @@ class Choices:
 def _standing(bank: BankLine, now: datetime) -> tuple[str, str]:
     """What stands against a connection whatever is to be carried."""
     try:
-        bank.limits()
-        bank.windows  # noqa: B018  (read to see whether it can be)
+        bank.capabilities, bank.windows  # noqa: B018  (read to see whether they can be)
     except Exception as error:  # noqa: BLE001  (a bank that cannot be built must not stop the others)
         return "misconfigured", f"{OBSTACLES['misconfigured']}: {type(error).__name__}"
     if not bank.in_service(now.date()):

@@ -17,6 +17,7 @@ from payouts import (
     banks,
     bankstate,
     beneficiaries,
+    configuring,
     creation,
     dispatch,
     letters,
@@ -117,7 +118,7 @@ VERBS: dict[str, tuple[Callable[[World], Any], str]] = {
     "alerts.resolve_alerts": (resolve, "alert.resolved"),
     "bankstate.pause": (lambda w: switch(w, bankstate.pause), "connector.paused"),
     "bankstate.resume": (lambda w: switch(w, bankstate.resume), "connector.resumed"),
-    "banks.configure": (configure, "connector.configured"),
+    "configuring.configure": (configure, "connector.configured"),
     "reconciliation.take_in": (take_in, "document.taken_in"),
 }  # fmt: skip
 # Verbs that change nothing, and one that is proven with its own test (tests/test_crypto.py).
@@ -129,7 +130,7 @@ MODULES = (
     beneficiaries,
     alerts,
     bankstate,
-    banks,
+    configuring,
     reconciliation,
     rotation,
 )

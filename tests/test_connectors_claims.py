@@ -100,5 +100,5 @@ def test_busy_is_said_before_anything_is_booked_if_that_is_claimed(
     assert bookings(sandbox, payout_id) == 1
     # What is settled is final, or has a day on which it becomes so.
     today = clock.now().date()
-    final = banks.end_of_return_window(bank, today)
+    final = deadlines.end_of_return_window(bank, today)
     assert final is None if bank.capabilities.provisional_days == 0 else final and final > today

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 # Where an account's IBAN may be from (EPC409-09, with Albania, Moldova, Montenegro, North Macedonia and
 # Serbia, which joined in 2024 and 2025). French and British islands write IBANs of FR and GB.
@@ -24,10 +25,15 @@ SEPA_COUNTRIES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailLimits:
-    """The limits of a rail from a day on; `source` says who set them."""
+    """The limits of a rail from a day on; `source` says who set them.
+
+    `operator` and `country` are empty where a row holds for all of them; a row that names one wins.
+    """
 
     rail: str
     currency: str
+    operator: str = ""
+    country: str = ""
     min_amount: Decimal
     max_amount: Decimal
     calendar: str
@@ -138,23 +144,51 @@ _LIMITS: tuple[RailLimits, ...] = (
 )
 
 
-def limits_on(rail: str, day: date, currency: str = "") -> RailLimits:
+def history(
+    rail: str, currency: str = "", *, operator: str = "", country: str = ""
+) -> list[RailLimits]:
+    """The limits of `rail` one after another, each in force until the next one's first day.
+
+    Without a currency, operator or country: whatever the rail has. Raises KeyError for a rail without any.
+    """
+    found: dict[date, RailLimits] = {}
+    for limit in _LIMITS:
+        fits = limit.rail == rail and currency in ("", limit.currency)
+        if not fits or limit.operator not in ("", operator) or limit.country not in ("", country):
+            continue
+        known = found.get(limit.effective_from)
+        if known is None or _names(known) < _names(limit):
+            found[limit.effective_from] = limit
+    if not found:
+        raise KeyError(rail)
+    named = max(_names(limit) for limit in found.values())
+    most = [limit for limit in found.values() if _names(limit) == named]
+    return sorted(most, key=lambda limit: limit.effective_from)
+
+
+@lru_cache(maxsize=512)
+def limits_on(
+    rail: str, day: date, currency: str = "", *, operator: str = "", country: str = ""
+) -> RailLimits:
     """The limits of `rail` in force on `day`, where it has several currencies in that one.
 
     Raises KeyError for a rail without any.
     """
-    found = [
+    begun = [
         limit
-        for limit in _LIMITS
-        if limit.rail == rail
-        and limit.currency in (currency or limit.currency,)
-        and limit.effective_from <= day
+        for limit in history(rail, currency, operator=operator, country=country)
+        if limit.effective_from <= day
     ]
-    if not found:
+    if not begun:
         raise KeyError(rail)
-    return max(found, key=lambda limit: limit.effective_from)
+    return begun[-1]
 
 
 def current_limits(rail: str, currency: str = "") -> RailLimits:
     """The latest limits of `rail` that are known. Raises KeyError for a rail without any."""
     return limits_on(rail, date.max, currency)
+
+
+def _names(limit: RailLimits) -> int:
+    """How closely a row says for whom it holds: an operator in a country more than an operator."""
+    return 2 * bool(limit.operator) + bool(limit.country)
