@@ -247,6 +247,7 @@ class Capabilities:
     countries: frozenset[str] | None = None  # Where accounts may be held; None: anywhere.
     min_amount: Decimal
     max_amount: Decimal
+    amount_step: Decimal | None = None  # Amounts are whole multiples of it; None: as the currency.
     style: TransmissionStyle
     max_instructions: int
     transmissions_per_day: int | None  # Of one connector; None means no limit.

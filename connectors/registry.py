@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from connectors.base import Connector, ConnectorConfig, ConnectorMisconfigured
 from connectors.rails.ach import AchConnector
 from connectors.rails.faster_payments import FasterPaymentsConnector
+from connectors.rails.mpesa import MpesaConnector
 from connectors.rails.mtn import MtnConnector
 from connectors.rails.orange import OrangeConnector
 from connectors.rails.rtp import RtpConnector
@@ -24,6 +25,7 @@ CONNECTORS: Mapping[str, type[Connector]] = {
     MtnConnector.driver: MtnConnector,
     WaveConnector.driver: WaveConnector,
     OrangeConnector.driver: OrangeConnector,
+    MpesaConnector.driver: MpesaConnector,
 }
 
 

@@ -5,6 +5,7 @@ Loading it again changes nothing. Sandbox only.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from decimal import Decimal
 from typing import Any
@@ -30,7 +31,13 @@ TENANTS = {
     UUID("11111111-1111-4111-8111-111111111111"): "Teranga Market",
     UUID("22222222-2222-4222-8222-222222222222"): "Brixton Books",
 }
-MONEY = {"USD": "1000000", "EUR": "1000000", "GBP": "1000000", "XOF": "100000000"}
+MONEY = {
+    "USD": "1000000",
+    "EUR": "1000000",
+    "GBP": "1000000",
+    "XOF": "100000000",
+    "KES": "10000000",
+}
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "iban": {"name": "Anna Schmidt", "country": "DE", "currency": "EUR",
              "details": {"iban": "DE89370400440532013000"}},
@@ -41,6 +48,8 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
                 "details": {"sort_code": "089999", "account_number": "66374958"}},
     "mobile_money": {"name": "Awa Diop", "country": "CI", "currency": "XOF",
                      "details": {"msisdn": "+2250700000001"}},
+    "mpesa": {"name": "Wanjiru Kamau", "country": "KE", "currency": "KES", "type": "mobile_money",
+              "details": {"msisdn": "+254700000001"}},
     "swift": {"name": "Jonas Weber", "country": "DE", "currency": "USD",
               "details": {"bic": "COBADEFFXXX", "account_number": "0532013000"}},
 }  # fmt: skip
@@ -66,6 +75,7 @@ CLEARING_BANK = {
 ORANGE = {"currency": "XOF", "countries": "CI", "partner_msisdn": "2250700000000"}
 MTN = {"currency": "XOF", "countries": "CI,BJ", "target_environment": "mtnivorycoast"}
 MTN_CAMEROON = {"currency": "XAF", "countries": "CM", "target_environment": "mtncameroon"}
+MPESA = {"currency": "KES", "countries": "KE", "shortcode": "600997", "initiator": "molam"}
 WAVE = {"currency": "XOF", "countries": "BF,CI,ML,SN"}
 # Name, rail, driver, preference and options. At equal promise the plain rails come first: they cost least.
 CONNECTIONS: tuple[tuple[str, str, str, int, dict[str, Any]], ...] = (
@@ -80,6 +90,7 @@ CONNECTIONS: tuple[tuple[str, str, str, int, dict[str, Any]], ...] = (
     ("mtn", "mobile_money", "mtn", 100, MTN),
     ("mtn-cameroon", "mobile_money", "mtn", 100, MTN_CAMEROON),
     ("wave", "mobile_money", "wave", 100, WAVE),
+    ("mpesa", "mobile_money", "mpesa", 100, MPESA),
 )
 LOGINS = {
     "admin": "treasury_ops",
@@ -110,6 +121,8 @@ def configure_banks() -> None:
         "client_id": "molam",
         "subscription_key": "sandbox",
         "encrypted_pin": "c2FuZGJveA==",
+        "consumer_key": "molam",
+        "security_credential": base64.b64encode(b"as RSA leaves it" * 16).decode(),
     }
     banks.configure(
         [
@@ -183,7 +196,7 @@ def _beneficiary(tenant_id: UUID, kind: str) -> dict[str, str]:
         name=account["name"],
         beneficiary_type="user",
         country=account["country"],
-        account_type=kind,
+        account_type=account.get("type", kind),
         currency=account["currency"],
         details=account["details"],
     )

@@ -45,6 +45,7 @@ WORKER_ERRORS = Counter(
     ("task",),
 )
 NO_ANSWER = ("unknown", "not_sent")  # kinds of outcome
+ASKED = "asked"  # A question that was taken and will be answered by a call is an answer, too.
 ERROR_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -105,6 +106,6 @@ class Metered:
 
 def _error_of(answer: Any) -> str:
     """What went wrong, from an Outcome or a Health; nothing for a page of reports."""
-    if getattr(answer, "kind", None) in NO_ANSWER:
+    if getattr(answer, "kind", None) in NO_ANSWER and answer.code != ASKED:
         return str(answer.code) or "unknown"
     return "unhealthy" if getattr(answer, "healthy", True) is False else ""

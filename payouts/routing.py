@@ -231,6 +231,8 @@ class Choices:
         low, high = bank.limits(sent_on, currency=wish.currency, country=wish.country)
         if not low <= wish.amount <= high:
             return "amount", f"only from {low} to {high}"
+        if able.amount_step and wish.amount % able.amount_step:
+            return "amount", f"only in whole multiples of {able.amount_step}"
         return standing, detail
 
 

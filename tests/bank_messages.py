@@ -10,8 +10,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
 
 from tests import world
 
@@ -36,6 +38,13 @@ class Sender(abc.ABC):
     method: str = "bank_transfer"
     refusal: str  # A code that means: for good.
     return_code: str
+    signs: bool = True  # Signs time and body; else it calls an address that only it was told.
+    # What it says about one payment in the wrong order, and how that ends.
+    disorder: tuple[str, ...] = ("returned", "settled", "returned")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return ("settled", "rejected", "returned") if self.signs else ("settled", "rejected")
 
     @abc.abstractmethod
     def told(self, kind: str, reference: str, *, number: int = 1) -> bytes:
@@ -119,4 +128,82 @@ class Wave(Sender):
         return Message(body=body, headers={"Wave-Signature": f"t={stamp},v1={digest}"})
 
 
-SENDERS: dict[str, Sender] = {"faster_payments": FasterPayments(), "wave": Wave()}
+class Caller(Sender):
+    """Signs nothing: it was given an address with a token for this one payment."""
+
+    amount = "1000"
+    method = "mobile_money"
+    signs = False
+    return_code = ""
+    disorder = ("settled", "rejected", "settled")
+
+    @abc.abstractmethod
+    def about(self, body: bytes) -> str:
+        """Our reference in a body."""
+
+    def proved(
+        self, body: bytes, *, at: datetime | None = None, secret: bytes = world.BANK_KEY.encode()
+    ) -> Message:
+        return self.to(self.about(body), body, secret=secret)
+
+    def to(
+        self, reference: str, body: bytes, *, what: str = "result", secret: bytes = b""
+    ) -> Message:
+        """Called at the address of one payment; with another secret it is nobody's."""
+        ours = settings.SECRET_KEY.encode() if secret in (b"", world.BANK_KEY.encode()) else secret
+        key = hashlib.sha256(b"callbacks " + ours).hexdigest().encode()
+        digest = hmac.new(key, f"{what}\n{reference}".encode(), hashlib.sha256).hexdigest()
+        query = urlencode({"ref": reference, "what": what, "token": digest[:40]})
+        return Message(body=body, headers={}, query=query)
+
+
+class Mtn(Caller):
+    address = "mtn:mobile_money"
+    pays = {"msisdn": "+2250500000001"}
+    refusal = "PAYEE_NOT_FOUND"
+
+    def about(self, body: bytes) -> str:
+        return str(json.loads(body)["externalId"])
+
+    def told(self, kind: str, reference: str, *, number: int = 1) -> bytes:
+        content: dict[str, Any] = {
+            "financialTransactionId": f"{number:010d}", "externalId": reference, "amount": "1000",
+            "currency": "XOF", "payee": {"partyIdType": "MSISDN", "partyId": "2250500000001"},
+            "payeeNote": "Weekly settlement", "status": "SUCCESSFUL",
+        }  # fmt: skip
+        if kind == "rejected":
+            content |= {"status": "FAILED", "reason": self.refusal}
+        return json.dumps(content).encode()
+
+
+class Mpesa(Caller):
+    address = "mpesa:mobile_money"
+    pays = {"msisdn": "+254700000001"}
+    refusal = "2040"
+
+    def about(self, body: bytes) -> str:
+        return str(json.loads(body)["Result"]["OriginatorConversationID"])
+
+    def told(self, kind: str, reference: str, *, number: int = 1) -> bytes:
+        result: dict[str, Any] = {
+            "ResultType": 0, "ResultCode": 0, "ResultDesc": "The service request is processed successfully.",
+            "OriginatorConversationID": reference, "ConversationID": f"AG_{number}",
+            "TransactionID": "NLJ41HAY6Q",
+        }  # fmt: skip
+        if kind == "rejected":
+            result |= {"ResultCode": int(self.refusal), "ResultDesc": "Not a customer"}
+        else:
+            items = {
+                "TransactionAmount": 1000, "TransactionReceipt": "NLJ41HAY6Q",
+                "ReceiverPartyPublicName": "254700000001 - Wanjiru Kamau",
+                "TransactionCompletedDateTime": "24.11.2026 09:30:16",
+            }  # fmt: skip
+            listed = [{"Key": key, "Value": value} for key, value in items.items()]
+            result["ResultParameters"] = {"ResultParameter": listed}
+        return json.dumps({"Result": result}).encode()
+
+
+MTN, MPESA = Mtn(), Mpesa()
+SENDERS: dict[str, Sender] = {
+    "faster_payments": FasterPayments(), "wave": Wave(), "mtn": MTN, "mpesa": MPESA,
+}  # fmt: skip

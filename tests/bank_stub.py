@@ -72,6 +72,13 @@ OPTIONS = {
     },
     "mtn": {"bank": "mtn", "countries": "CI", "target_environment": "mtnivorycoast"},
     "wave": {"bank": "wave", "countries": "CI,SN"},
+    "mpesa": {
+        "bank": "mpesa",
+        "currency": "KES",
+        "countries": "KE",
+        "shortcode": "600997",
+        "initiator": "molam",
+    },
     "orange": {"bank": "default", "partner_msisdn": "2250700000000"},
 }
 SIGNING_KEY = (
@@ -86,7 +93,9 @@ WEBHOOK_KEY = (
     .decode()
 )
 # What the driver's rail is called where it is not the driver's own name.
-RAIL_OF = dict.fromkeys(("mtn", "wave", "orange"), "mobile_money")
+RAIL_OF = dict.fromkeys(("mtn", "wave", "orange", "mpesa"), "mobile_money")
+WHOLE = ("mpesa",)  # They carry whole units only, whatever the currency has.
+ASKS_BY_POST = ("mpesa",)  # The answer to a question comes by a call.
 SEPA_ACCOUNT = {"type": "iban", "country": "DE", "currency": "EUR", "details": {"iban": IBAN}}
 
 
@@ -121,6 +130,7 @@ ACCOUNTS: Mapping[str, Mapping[str, Any]] = {
     "mtn": wallet("+2250500000001"),
     "wave": wallet("+2250700000001", operator="wave"),
     "orange": wallet("+2250700000001"),
+    "mpesa": wallet("+254700000001") | {"country": "KE", "currency": "KES"},
 }
 NUMBERS = DrawnNumbers(
     file_number=0, first_trace=1, created_at=datetime(2026, 11, 24, 9, 30, 15, 999, tzinfo=UTC)
@@ -136,6 +146,7 @@ def config(driver: str, base_url: str = "http://127.0.0.1:1", **options: Any) ->
         rail=RAIL_OF.get(driver, driver),
         base_url=base_url,
         call_deadline_s=2.0,
+        callback_url="https://pay.example/api/bank-events/default:mobile_money",
         options={name: value for name, value in merged.items() if value is not None},
         credentials={
             "api_key": "sandbox-bank-key",
@@ -144,6 +155,8 @@ def config(driver: str, base_url: str = "http://127.0.0.1:1", **options: Any) ->
             "client_id": "molam",
             "subscription_key": "sandbox",
             "encrypted_pin": "c2FuZGJveA==",
+            "consumer_key": "molam",
+            "security_credential": "c2FuZGJveA==",
             "webhook_key": WEBHOOK_KEY,
             "webhook_secret": "known-to-wave-and-us",
             "callback_secret": "known-to-us",
@@ -158,14 +171,14 @@ def account(driver: str, **changes: Any) -> AccountDetails:
 
 
 def instruction(driver: str, number: int = 1, **changes: Any) -> PayoutInstruction:
-    """The `number`th payout of a driver: 10.01, 10.02 and so on."""
+    """The `number`th payout of a driver: 10.01, 10.02 and so on; 1001, 1002 where there are no decimals."""
     shapes = {"ach": f"{number:015d}", "mtn": str(UUID(int=number + 1000, version=4))}
     reference = shapes.get(driver, f"A{number:029d}")
     to = changes.pop("account", None) or account(driver)
     plain: dict[str, Any] = {
         "payout_id": UUID(int=number, version=4),
         "reference": reference,
-        "amount": Decimal(1000 + number).scaleb(-DECIMALS[to.currency]),
+        "amount": Decimal(1000 + number).scaleb(0 if driver in WHOLE else -DECIMALS[to.currency]),
         "currency": to.currency,
         "description": f"Invoice {number}",
         "execution_date": MONDAY,
@@ -225,7 +238,7 @@ def bank_stub(answer: Canned) -> Iterator[BankStub]:
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.path.rstrip("/").endswith("/token"):
+            if self.path.rstrip("/").endswith(("/token", "grant_type=client_credentials")):
                 self._send(canned_json({"access_token": "sandbox-bank-key", "expires_in": 3600}))
                 return
             stub.asked.append(Asked(self.command, self.path, dict(self.headers), body))

@@ -51,6 +51,7 @@ def valid_by_the_official_interbank_schema(body: bytes) -> None:
 @far_side("mtn")
 @far_side("wave")
 @far_side("orange")
+@far_side("mpesa")
 def is_json_in_ascii(body: bytes) -> None:
     assert not body or isinstance(json.loads(body.decode("ascii")), dict)
 

@@ -21,7 +21,7 @@ from payouts.banks import line_of_key
 from payouts.models import BankDocument, BankEvidence, Payout, PayoutAlert, PayoutAuditLog
 from tests import api_client, world
 from tests.api_client import Reply, acting_as, snapshot
-from tests.bank_messages import SENDERS, Message, Sender
+from tests.bank_messages import SENDERS, Caller, Message, Sender
 from tests.test_dispatch import expire_leases
 from tests.world import World
 
@@ -40,6 +40,8 @@ def post(sender: Sender, message: Message, *, method: str = "POST", address: str
 
 def wish(sandbox: World, sender: Sender) -> Payout:
     sandbox.pay_to("whom", **sender.pays)
+    if sandbox.currencies["whom"] == "KES":
+        sandbox.deposit("KES")
     payout = sandbox.create("whom", sender.amount, payout_method=sender.method)
     assert line_of_key(sender.address).id == payout.bank_connector_id
     return payout
@@ -60,8 +62,10 @@ def moves(payout: Payout, to: str) -> int:
 # --- what is proved ---------------------------------------------------------------------------------------
 
 
-@every_bank
-@pytest.mark.parametrize("kind", ["settled", "rejected", "returned"])
+@pytest.mark.parametrize(
+    ("sender", "kind"),
+    [pytest.param(s, k, id=f"{n}-{k}") for n, s in SENDERS.items() for k in s.kinds],
+)
 def test_what_a_bank_says_is_kept_first_answered_and_then_read(
     sandbox: World, sender: Sender, kind: str
 ) -> None:
@@ -126,12 +130,14 @@ def test_F30_a_message_that_comes_before_the_answer_settles_and_the_answer_adds_
 def test_F31_messages_in_the_wrong_order_take_nothing_back(sandbox: World, sender: Sender) -> None:
     payout, reference = sent(sandbox, sender)
     before = sandbox.balance(payout.currency)
-    for kind in ("returned", "settled", "returned"):
-        post(sender, sender.message(kind, reference, number=len(kind)))
+    ends = sender.disorder[0]
+    for kind in sender.disorder:
+        assert post(sender, sender.message(kind, reference, number=len(kind))).status == 200
         inbound.read_waiting()
-        assert sandbox.status(payout) == "returned"
-    assert sandbox.balance(payout.currency) == (before[0] + payout.amount, 0)
-    assert moves(payout, "returned") == 1
+        assert sandbox.status(payout) == ends
+    back = payout.amount if ends == "returned" else 0
+    assert sandbox.balance(payout.currency) == (before[0] + back, 0)
+    assert moves(payout, ends) == 1
 
 
 @every_bank
@@ -157,8 +163,11 @@ def now(**ahead: float) -> datetime:
 
 
 def _other_body(sender: Sender, body: bytes) -> Message:
+    """Signed, or addressed, for one thing and saying another."""
     message = sender.proved(body)
-    return Message(body=message.body + b" ", headers=message.headers, query=message.query)
+    if isinstance(sender, Caller):
+        return sender.to("another payment's", body)
+    return Message(body=message.body + b" ", headers=message.headers)
 
 
 FLAWS: dict[str, tuple[str, Any]] = {
@@ -175,7 +184,9 @@ FLAWS: dict[str, tuple[str, Any]] = {
 def test_F33_what_is_not_proved_is_401_and_is_not_kept(
     sandbox: World, sender: Sender, flaw: str
 ) -> None:
-    payout, reference = sent(sandbox, sender)
+    if "minutes" in flaw and not sender.signs:
+        return  # There is no time in an address; it is good for one payment, and that is settled once.
+    _, reference = sent(sandbox, sender)
     code, spoil = FLAWS[flaw]
     documents, before = BankDocument.objects.count(), snapshot()
     answer = post(sender, spoil(sender, sender.told("settled", reference)))

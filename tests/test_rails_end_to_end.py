@@ -76,6 +76,14 @@ RAILS = {
         code="PAYEE_NOT_ALLOWED_TO_RECEIVE",
         amount="1000",
     ),
+    "mpesa": Rail(
+        method="mobile_money",
+        connector="mpesa:mobile_money",
+        good={"msisdn": "+254700000001"},
+        refused={"msisdn": "+254700000401"},
+        code="8006",
+        amount="1000",
+    ),
     "wave": Rail(
         method="mobile_money",
         connector="wave:mobile_money",
@@ -91,6 +99,8 @@ every_rail = pytest.mark.parametrize("name", RAILS)
 def pay(world: World, name: str, details: dict[str, str], **changes: Any) -> Payout:
     rail = RAILS[name]
     world.pay_to("whom", **details)
+    if world.currencies["whom"] not in ("EUR", "USD", "GBP", "XOF"):
+        world.deposit(world.currencies["whom"])
     payout = world.create("whom", rail.amount, payout_method=rail.method, **changes)
     assert banks.line(payout.bank_connector_id).key == rail.connector
     return payout

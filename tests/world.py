@@ -111,6 +111,8 @@ class World:
     def pay_to(self, name: str, **details: str) -> None:
         """Add somebody to pay under a name of the test's own."""
         _, kind, country, currency = next(k for k in KINDS if k[0] in details)
+        if details.get("msisdn", "").startswith("+254"):
+            country, currency = "KE", "KES"
         wish = beneficiaries.NewBeneficiary(
             tenant_id=self.tenant_id, name="Anna Schmidt", beneficiary_type="user",
             country=country, account_type=kind, currency=currency, details=details,
@@ -118,6 +120,13 @@ class World:
         made, _ = beneficiaries.create_beneficiary(wish, actor=self.merchant, key=None)
         self.accounts[name] = (made.id, made.accounts.all()[0].id)
         self.currencies[name] = currency
+
+    def deposit(self, currency: str, amount: str = "10000") -> None:
+        """Money in a currency that not every world has; once."""
+        lifecycle.deposit(
+            tenant_id=self.tenant_id, currency=currency, amount=Decimal(amount), reference=currency,
+            actor=self.operator,
+        )  # fmt: skip
 
     def work(self) -> None:
         """One round of everything that worker and poller do."""

@@ -13,8 +13,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from connectors.bank_simulator.faults import FaultBoard
@@ -29,17 +29,17 @@ MOST_WAITING = 20_000
 AN_HOUR = 3600.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Letter:
-    """One message under way to one address, sealed when it is tried first."""
+    """One message under way to one address, sealed: a repetition is the same message."""
 
     bank: str
-    rail: Rail
-    notice: Notice
+    method: str
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    most_tries: int
     tries: int = 0
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    url: str = ""
 
 
 class Postman:
@@ -78,9 +78,10 @@ class Postman:
                 continue
             twice = self._faults.take("webhook_doubled", rail.name) is not None
             late = self._faults.take("webhook_reordered", rail.name)
+            letter = self._seal(bank, rail, notice)
             with self._wake:
                 for _ in range(max(copies, 2 if twice else 1)):
-                    self._take(_Letter(bank, rail, notice), late.seconds if late else held_s)
+                    self._take(replace(letter), late.seconds if late else held_s)
                 if not (late or held_s):
                     self._release(bank)
                 self._wake.notify_all()
@@ -126,7 +127,7 @@ class Postman:
                 letter.tries += 1
                 if letter.tries == 1:
                     self._untried[letter.bank] -= 1
-                if not delivered and letter.tries < min(letter.notice.tries, len(PAUSES) + 1):
+                if not delivered and letter.tries < min(letter.most_tries, len(PAUSES) + 1):
                     at = time.monotonic() + PAUSES[letter.tries - 1]
                     heapq.heappush(self._due, (at, next(self._order), letter))
                 self._wake.notify_all()
@@ -144,16 +145,14 @@ class Postman:
         return None
 
     def _try(self, letter: _Letter) -> bool:
-        """Whether somebody said 2xx. Sealed once: a repetition is the same message."""
-        if not letter.headers:
-            self._seal(letter)
+        """Whether somebody said 2xx."""
         if not letter.url.startswith(self._base_url + "/"):
             return True  # Not an address of the customer's: nobody to tell.
         parts = urlsplit(letter.url)
         where = http.client.HTTPConnection(parts.netloc, timeout=CALL_SECONDS)
         try:
             target = parts.path + (f"?{parts.query}" if parts.query else "")
-            where.request(letter.notice.method, target, letter.body, letter.headers)
+            where.request(letter.method, target, letter.body, letter.headers)
             answer = where.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -164,17 +163,24 @@ class Postman:
         log.info("told %s: %d", letter.bank, answer.status)
         return 200 <= answer.status < 300
 
-    def _seal(self, letter: _Letter) -> None:
+    def _seal(self, bank: str, rail: Rail, notice: Notice) -> _Letter:
         """Prove it as the bank does, or, under a fault, as somebody else or as of an hour ago."""
         at, key = time.time(), self._api_key
-        letter.url = letter.notice.url or f"{self._base_url}/{_address(letter.bank)}"
-        if self._faults.take("webhook_old", letter.rail.name):
+        url = notice.url or f"{self._base_url}/{_address(bank)}"
+        if self._faults.take("webhook_old", rail.name):
             at -= AN_HOUR
-        if self._faults.take("webhook_unsigned", letter.rail.name):
+        if self._faults.take("webhook_unsigned", rail.name):
             key += "?"
-            letter.url += "x" if letter.notice.url else ""
-        letter.body, headers = letter.rail.seal(letter.notice.body, at=at, api_key=key)
-        letter.headers = {"Content-Type": "application/json", **headers}
+            url += "x" if notice.url else ""
+        body, headers = rail.seal(notice.body, at=at, api_key=key)
+        return _Letter(
+            bank=bank,
+            method=notice.method,
+            url=url,
+            body=body,
+            headers={"Content-Type": "application/json", **headers},
+            most_tries=notice.tries,
+        )
 
 
 def _address(bank: str) -> str:

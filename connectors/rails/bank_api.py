@@ -59,6 +59,7 @@ class TokenDoor:
     path: str
     user: str
     form: str = ""
+    method: str = "POST"
 
 
 # The only state there is: tokens by bank, with the moment (monotonic) until which they are used.
@@ -212,12 +213,13 @@ class BankApi:
         if not user:
             raise ConnectorMisconfigured("credentials_missing", self._token.user)
         pair = base64.b64encode(f"{user}:{api_key}".encode()).decode()
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
         result = client.request(
-            "POST",
+            self._token.method,
             self._root + self._token.path,
             headers={
                 "Authorization": f"Basic {pair}",
-                "Content-Type": "application/x-www-form-urlencoded",
+                **(form if self._token.method == "POST" else {}),
             },
             body=self._token.form.encode(),
         )
@@ -235,7 +237,7 @@ class BankApi:
                 detail=f"HTTP {result.status}",
                 elapsed_s=result.elapsed_s,
             )
-        lasts = seconds if isinstance(seconds, int) else 0
+        lasts = int(seconds) if re.fullmatch(r"[0-9]{1,9}", str(seconds)) else 0  # Daraja: a text.
         _TOKENS[self._token_key(api_key)] = (token, time.monotonic() + lasts - TOKEN_MARGIN_S)
         return token
 

@@ -49,6 +49,10 @@ def check_instruction(
         return _error("currency", "currency_unsupported", "not carried by this rail")
     if not fits_currency(instruction.amount, instruction.currency):
         return _error("amount", "amount_precision", "more decimals than the currency has")
+    if capabilities.amount_step and instruction.amount % capabilities.amount_step:
+        return _error(
+            "amount", "amount_precision", "not a whole multiple of what this rail carries"
+        )
     if not capabilities.min_amount <= instruction.amount <= capabilities.max_amount:
         return _error("amount", "amount_out_of_range", "outside the limits of this rail")
     return None

@@ -76,25 +76,28 @@ def credential(config: ConnectorConfig, name: str) -> str:
     return value
 
 
-def callback_url(config: ConnectorConfig, reference: str, **more: str) -> str:
-    """The address that a bank is given for one payment; "" where it cannot reach us."""
+def callback_url(config: ConnectorConfig, reference: str, what: str = "result") -> str:
+    """The address that a bank is given for one payment and one purpose; "" where it cannot reach us."""
     if not config.callback_url:
         return ""
-    token = _token(credential(config, SECRET), reference)
-    return f"{config.callback_url}?{urlencode({'ref': reference, **more, 'token': token})}"
+    token = _token(credential(config, SECRET), reference, what)
+    return f"{config.callback_url}?{urlencode({'ref': reference, 'what': what, 'token': token})}"
 
 
-def check_token(config: ConnectorConfig, query: Mapping[str, str]) -> str:
-    """The reference that an address was made for, if its token is right. Raises WebhookRefused."""
-    reference, given = query.get("ref", ""), query.get("token", "")
+def check_token(config: ConnectorConfig, query: Mapping[str, str]) -> tuple[str, str]:
+    """The reference and the purpose that an address was made for, if its token is right.
+
+    Raises WebhookRefused.
+    """
+    reference, what, given = query.get("ref", ""), query.get("what", ""), query.get("token", "")
     if not reference or not given:
         raise WebhookRefused("signature_missing")
-    right = _token(credential(config, SECRET), reference)
+    right = _token(credential(config, SECRET), reference, what)
     if not hmac.compare_digest(given.encode("utf-8", "replace"), right.encode()):
         raise WebhookRefused("signature_invalid")
-    return reference
+    return reference, what
 
 
-def _token(secret: str, reference: str) -> str:
-    message = reference.encode("utf-8", "replace")
+def _token(secret: str, reference: str, what: str) -> str:
+    message = f"{what}\n{reference}".encode("utf-8", "replace")
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()[:TOKEN_LENGTH]

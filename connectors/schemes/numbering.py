@@ -18,6 +18,8 @@ COUNTRIES = frozenset(
     ["BF", "BJ", "CI", "CM", "GH", "GW", "KE", "ML", "NE", "RW", "SN", "TG", "TZ", "UG", "ZM"]
 )
 _SHAPE = re.compile(r"\+[0-9]{8,15}", re.ASCII)
+# Where the wallet has another name than the network.
+_WALLETS = {("KE", "safaricom"): "mpesa"}
 _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 
 
@@ -48,4 +50,5 @@ def read_number(msisdn: str) -> WalletNumber | None:
     # "MTN Cameroon", "Moov Africa": the first word is the operator everywhere.
     name = carrier.name_for_number(number, "en").lower().split(" ")[0]
     code = str(number.country_code)
-    return WalletNumber(country=country, operator=name, prefix=msisdn[1 : 1 + len(code) + 2])
+    operator = _WALLETS.get((country, name), name)
+    return WalletNumber(country=country, operator=operator, prefix=msisdn[1 : 1 + len(code) + 2])

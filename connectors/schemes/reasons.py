@@ -174,6 +174,12 @@ ORANGE = ReasonTable(
     effective_from=date(2024, 1, 1),
     lines=reasons_local.ORANGE,
 )
+MPESA = ReasonTable(
+    scheme="mobile_money",
+    source="Safaricom Daraja API, result codes of B2C; 400.002.02 is its refusal of a request",
+    effective_from=date(2024, 1, 1),
+    lines=reasons_local.MPESA,
+)
 
 BY_RAIL: Mapping[str, ReasonTable] = {
     "ach": ACH,
@@ -184,7 +190,12 @@ BY_RAIL: Mapping[str, ReasonTable] = {
     "faster_payments": FASTER_PAYMENTS,
 }
 # A wallet's rail has no codes of its own: its operators have.
-BY_DRIVER: Mapping[str, ReasonTable] = {"mtn": MTN, "wave": WAVE, "orange": ORANGE}
+BY_DRIVER: Mapping[str, ReasonTable] = {
+    "mtn": MTN,
+    "wave": WAVE,
+    "orange": ORANGE,
+    "mpesa": MPESA,
+}
 
 
 def find(code: str, *, rail: str, driver: str = "") -> Reason:

@@ -24,6 +24,7 @@ CB_AccountNameAndNumberMismatch repair name | The name does not fit the account
 CB_ReferenceMissing repair details | The payee's account needs a reference
 CB_ReferenceIncorrect repair details | The payee's account needs another reference
 CB_BeneficiaryNameMissing repair name | The payee's name is missing
+ASSESSMENT_FAILED repair unexplained | The bank refused it itself, in words of its own: see the evidence
 """
 
 MTN = """
@@ -70,6 +71,20 @@ PAYEE_LIMIT_REACHED refuse payee_limit | The wallet has reached its limit
 2041 repair ours | Our account may not do this
 4003 repair ours | The key that the PIN is enciphered with must be renewed
 50 repair doubt | The operator does not know what became of it
+"""
+
+# 1037 is M-Pesa's own time-out: it says nothing, so the connector reads it as no answer.
+MPESA = """
+1 fund_first funding | Our float has too little money
+17 retry later | M-Pesa's own limit on this kind of payment was reached
+26 retry later | M-Pesa's system is busy
+1001 retry later | The wallet is busy with another payment
+1019 retry later | The payment ran out of time
+1037 repair doubt | M-Pesa could not reach the wallet in time
+2001 repair credentials | Our initiator or its password is wrong
+2040 refuse number | There is no such wallet
+8006 refuse blocked | The wallet is blocked
+400.002.02 repair file | M-Pesa could not read the request
 """
 
 # Of no bank: what connectors say about their own calls, and the engine about itself. No refusal of a bank is
