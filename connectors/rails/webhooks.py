@@ -77,10 +77,12 @@ def credential(config: ConnectorConfig, name: str) -> str:
 
 
 def callback_url(config: ConnectorConfig, reference: str, what: str = "result") -> str:
-    """The address that a bank is given for one payment and one purpose; "" where it cannot reach us."""
-    if not config.callback_url:
+    """The address that a bank is given for one payment and one purpose; "" where it cannot reach us,
+    or where there is no secret to make a token of."""
+    secret = config.credentials.get(SECRET, "")
+    if not config.callback_url or not secret:
         return ""
-    token = _token(credential(config, SECRET), reference, what)
+    token = _token(secret, reference, what)
     return f"{config.callback_url}?{urlencode({'ref': reference, 'what': what, 'token': token})}"
 
 
