@@ -237,7 +237,8 @@ class BankApi:
                 detail=f"HTTP {result.status}",
                 elapsed_s=result.elapsed_s,
             )
-        lasts = int(seconds) if re.fullmatch(r"[0-9]{1,9}", str(seconds)) else 0  # Daraja: a text.
+        text = str(seconds)  # A number, or a text at M-Pesa.
+        lasts = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
         _TOKENS[self._token_key(api_key)] = (token, time.monotonic() + lasts - TOKEN_MARGIN_S)
         return token
 
