@@ -109,3 +109,15 @@ def test_it_can_be_cancelled_meanwhile(sandbox: World, refused: Payout) -> None:
     assert answer.status == 200
     assert (sandbox.status(refused), sandbox.balance()[1]) == ("cancelled", 0)
     assert alerts.sweep("fund_first") == 0
+
+
+@pytest.mark.django_db
+def test_a_bank_needs_no_funds_for_what_is_refused_for_another_reason(
+    sandbox: World, refused: Payout
+) -> None:
+    sandbox.bank.fault("reject", rail="sepa", code="ED05", count=1)
+    operator(sandbox).post(f"/api/payouts/{refused.id}/retry", {"reason": "Funded"})
+    dispatch.dispatch_due()
+    now = Payout.objects.get(pk=refused.pk)
+    assert (now.status, now.last_error_code, now.retry_count) == ("failed", "ED05", 1)
+    assert alerts.sweep("fund_first") == 0
