@@ -31,6 +31,8 @@ LIMITS = """
     sepa            EUR 2026-11-28 999999999.99   the field's size
     sepa_instant    EUR 2025-10-04 100000         the last rulebook with a maximum
     sepa_instant    EUR 2025-10-05 999999999.99   none beyond the field any more
+    mobile_money    KES 2023-08-14 150000         the day before
+    mobile_money    KES 2023-08-15 250000         M-Pesa's higher amount
     mobile_money    XOF 2026-11-28 2000000        a wallet of the BCEAO's zone
 """
 

@@ -74,6 +74,12 @@ CLASSES: dict[tuple[str, str], dict[str, str]] = {
         " recipient-limit-exceeded",
         "repair": "request-validation-error currency-mismatch idempotency-mismatch NOT_ENOUGH_FUNDS",
     },
+    ("mpesa", "mobile_money"): {
+        "retry": "17 26 1001 1019",
+        "fund_first": "1",
+        "refuse": "2040 8006",
+        "repair": "1037 2001 400.002.02 2000",
+    },
     ("orange", "mobile_money"): {
         "fund_first": "2020 2021",
         "refuse": "2000 2001",
@@ -109,6 +115,7 @@ def test_a_drivers_word_stands_over_its_rails_and_that_over_ours() -> None:
     assert find("BE08", driver="faster_payments", rail="faster_payments").reaction == "retry"
     assert find("BE08", driver="sepa", rail="sepa").says == "Our own name is missing"
     assert find("2001", driver="orange", rail="mobile_money").reaction == "refuse"
+    assert find("2001", driver="mpesa", rail="mobile_money").reaction == "repair"
     assert not find("2001", driver="mtn", rail="mobile_money").listed
     assert find("bank_busy", driver="mtn", rail="mobile_money").merchant_code == "bank_unavailable"
 
