@@ -89,8 +89,10 @@ class Recalls(Protocol):
     """Asks for money back."""
 
     def recall(self, order: RecallOrder) -> Outcome:
-        """Ask once. ACCEPTED: the bank passed the request on (the money is not back yet);
-        REJECTED: it cannot be asked for; UNKNOWN: ask again under the same reference."""
+        """Ask once. ACCEPTED: the bank passed the request on (the money is not back yet, unless
+        `events` has its RETURNED); REJECTED: it cannot be asked for; UNKNOWN: ask again under the
+        same reference. In a RECALL_ACCEPTED or RECALL_REFUSED event `reference` is the payment's
+        and `transmission_reference` the recall's, "" where the bank does not repeat it."""
         ...
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ops.roles import ACT
-from payouts import alerts, banks, bankstate, lifecycle, states
+from payouts import alerts, banks, bankstate, lifecycle, recalls, states
 from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.models import PayoutAlert
@@ -121,8 +121,46 @@ def foresee_one(
     actions: Sequence[Action], payout_id: UUID, actor: Actor
 ) -> list[tuple[Action, Outcome]]:
     """What each action would do to one payout, read once."""
-    told = lifecycle.foresee([a.name for a in actions], [payout_id], actor=actor)
-    return [(action, _tell(told[action.name][0])) for action in actions]
+    told = lifecycle.foresee([a.name for a in actions if a is not RECALL], [payout_id], actor=actor)
+    return [
+        (
+            action,
+            _tell(told[action.name][0])
+            if action is not RECALL
+            else _recallable([payout_id], actor)[0],
+        )
+        for action in actions
+    ]
+
+
+# How a reason begins at the workbench -> why the bank is asked.
+RECALL_REASONS = {
+    "Duplicate": "duplicate", "Technical": "technical", "Fraud": "fraud", "Customer": "customer",
+    "Wrong amount": "wrong_amount", "Wrong account": "wrong_account",
+}  # fmt: skip
+UNCLEAR = f"Begin with {', '.join(RECALL_REASONS)}: the bank is told which of them it is"
+
+
+def _recall(ids: Sequence[UUID], actor: Actor, reason: str) -> list[Outcome]:
+    begins = [
+        code for word, code in RECALL_REASONS.items() if reason.lower().startswith(word.lower())
+    ]
+    if not begins:
+        return [Outcome(id=one, code="validation_error", word=UNCLEAR) for one in ids]
+    results = recalls.recall_payouts(
+        ids, actor=actor, reason=begins[0], detail=reason, tenant_id=None
+    )
+    return [_tell_recall(result) for result in results]
+
+
+def _recallable(ids: Sequence[UUID], actor: Actor) -> list[Outcome]:
+    return [_tell_recall(result) for result in recalls.foresee(ids)]
+
+
+def _tell_recall(result: recalls.Result) -> Outcome:
+    if isinstance(result, recalls.Refused):
+        return refused(result.payout_id, result.error)
+    return Outcome(id=result.payout_id, word="the bank is asked for the money")
 
 
 RETRY = Action(
@@ -143,6 +181,17 @@ APPROVE = Action(
     says="It goes to the bank at its time. Whoever created it cannot approve it.",
     reasons=("Checked against the merchant's invoice", "Confirmed with the merchant by telephone"),
     do=_approve, do_as_seen=_approve, contents=_contents, foresee=_foresee("approve"),
+)  # fmt: skip
+
+RECALL = Action(
+    name="recall", label="Recall", done="Recalled", roles=ACT, danger=True,
+    says="The bank is asked to bring the money back. Nothing else changes until it does: then the payout is returned"
+         " and the merchant has the money. Begin the reason with Duplicate, Technical, Fraud, Customer, Wrong amount"
+         " or Wrong account.",
+    reasons=("Duplicate: paid twice by mistake", "Fraud: the merchant reports it", "Customer: the merchant asks for it",
+             "Wrong account: not the beneficiary's", "Wrong amount: not what was invoiced",
+             "Technical: sent by a fault of ours"),
+    do=_recall, foresee=_recallable,
 )  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def environment_badge(request: HttpRequest) -> list[str]:
 @admin.register(Payout)
 class PayoutAdmin(ActingAdmin):
     change_form_template = "admin/payout.html"
-    acts = (actions.RETRY, actions.APPROVE, actions.CANCEL)
+    acts = (actions.RETRY, actions.APPROVE, actions.CANCEL, actions.RECALL)
     follow = ("beneficiary", "beneficiary_account", "hold")
     ordering = ("-id",)  # Time-ordered, and the primary key: the newest without a sort.
     list_display = (
@@ -121,7 +121,7 @@ class PayoutAdmin(ActingAdmin):
             "scheduled_at",
             "processing_started_at", "sent_at", "settled_at", "settlement_final_at", "failed_at",
             "cancel_requested_at", "give_up_requested_by", "give_up_requested_at", "given_up_by", "cancel_reason",
-            "cancelled_at", "rejected_at", "returned_at",
+            "cancelled_at", "rejected_at", "returned_at", "recall_status",
             "reconciliation_status", "reconciled_at", "updated_at",
         )),
         ("Error", (

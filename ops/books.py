@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ledger.models import Account, Balance, Entry, Transfer
@@ -20,7 +21,8 @@ from ops.pages import (
     Section,
     leading,
 )
-from payouts.models import Beneficiary, BeneficiaryAccount, Tenant
+from payouts import corrections
+from payouts.models import AccountCorrection, Beneficiary, BeneficiaryAccount, Tenant
 
 # --- the ledger -------------------------------------------------------------------------------------------
 
@@ -152,11 +154,24 @@ class BeneficiaryAdmin(RecordAdmin):
     search_fields = ("id", "name", "tenant__id")
 
     def sections(self, row: Any) -> Iterable[Section]:
-        accounts = BeneficiaryAccount.objects.filter(beneficiary=row).order_by("id")
+        accounts = list(
+            BeneficiaryAccount.objects.filter(beneficiary=row)
+            .order_by("id")
+            .defer("details", "blind_index")
+        )
+        corrected = corrections.of_accounts([account.pk for account in accounts])
         yield Section(
             title="Accounts",
             model=BeneficiaryAccount,
-            headers=("account", "currency", "country", "institution", "status", "created"),
+            headers=(
+                "account",
+                "currency",
+                "country",
+                "institution",
+                "status",
+                "corrected",
+                "created",
+            ),
             rows=[
                 (
                     looks.reference("beneficiary_account_id", a.pk, f"{a.type} …{a.last4}"),
@@ -164,11 +179,24 @@ class BeneficiaryAdmin(RecordAdmin):
                     a.country,
                     looks.code(a.institution),
                     looks.badge(a.status),
+                    _correction(corrected.get(a.pk)),
                     looks.when(a.created_at),
                 )
-                for a in accounts.defer("details", "blind_index")
+                for a in accounts
             ],
         )
+
+
+def _correction(correction: AccountCorrection | None) -> SafeString:
+    """What its bank said, when, and what is paid instead."""
+    if correction is None:
+        return looks.NOTHING
+    instead = looks.reference(
+        "beneficiary_account_id", correction.corrected_account_id, "paid instead"
+    )
+    return format_html(
+        "{} {} {}", looks.code(correction.code), looks.when(correction.corrected_at), instead
+    )
 
 
 @admin.register(BeneficiaryAccount)

@@ -24,11 +24,11 @@ NO_MONEY = format_html('<span class="ops-money ops-muted">{}</span>', "–")
 
 # What a word means to a person, whatever it is the state of. Grey where nothing is said.
 TONES = {
-    "good": ("settled", "released", "accepted", "moved", "healthy", "answered", "active", "low", "on time"),
+    "good": ("settled", "released", "accepted", "moved", "healthy", "answered", "active", "low", "on time", "noted"),
     "way": ("sent", "processing", "sending", "prepared", "intent", "running", "capture", "hold"),
     "wait": ("requires_approval", "in_doubt", "unknown", "unsent", "not_sent", "mismatch", "medium", "paused"),
     "retry": ("failed", "high", "late", "unmatched", "return"),
-    "bad": ("dlq", "critical", "rejected", "contradiction", "unhealthy", "error", "suspended"),
+    "bad": ("dlq", "critical", "rejected", "contradiction", "unusable", "unhealthy", "error", "suspended"),
     "over": ("cancelled", "reversed", "returned", "resolved", "disabled"),
 }  # fmt: skip
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words}

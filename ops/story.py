@@ -19,7 +19,7 @@ from ops import bank_words, looks
 from ops.counts import OPEN
 from ops.pages import Section, pair
 from payouts import reasons
-from payouts.models import Payout, PayoutAlert, PayoutHold, RoutingDecision
+from payouts.models import BankRecall, Payout, PayoutAlert, PayoutHold, RoutingDecision
 
 # What a person should know about a status, in one line.
 NEXT = {
@@ -87,6 +87,8 @@ def next_words(payout: Payout) -> SafeString:
         more = format_html("It may come back until {}.", looks.when(payout.settlement_final_at))
     elif payout.status in ("rejected", "returned"):
         more = told_code(payout, payout.return_code or payout.last_error_code)
+    if payout.recall_status not in ("none", "returned"):
+        more = format_html("{} Recall: {}.", more, payout.get_recall_status_display())
     if payout.cancel_requested_at and payout.status in OPEN:
         more = format_html(
             "{} Its cancellation was asked for: it follows if the bank refuses it.", more
@@ -171,6 +173,8 @@ def steps(payout: Payout) -> list[Step]:
 
 def sections(payout: Payout) -> Iterator[Section]:
     yield _hold(payout)
+    if payout.recall_status != "none":
+        yield _recalls(payout)
     yield _ledger(payout)
     yield _routing(payout)
     yield _alerts(payout)
@@ -191,6 +195,27 @@ def _hold(payout: Payout) -> Section:
                 looks.moment(h.expires_at),
             )
             for h in [payout.hold]
+        ],
+    )
+
+
+def _recalls(payout: Payout) -> Section:
+    recalls = BankRecall.objects.filter(payout_id=payout.id).order_by("id")
+    return Section(
+        title="Recall",
+        model=BankRecall,
+        headers=("asked for", "reference", "why", "state", "asked", "code", "answered"),
+        rows=[
+            (
+                pair(looks.when(r.created_at), r.requested_by),
+                looks.code(r.reference),
+                pair(r.reason.replace("_", " "), r.detail),
+                looks.badge(r.state, r.get_state_display()),
+                pair(looks.when(r.asked_at), f"{r.asks} times" if r.asks > 1 else ""),
+                r.code,
+                looks.when(r.answered_at),
+            )
+            for r in recalls
         ],
     )
 

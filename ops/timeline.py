@@ -33,6 +33,10 @@ DONE = {
     "payout.retry_requested": "A person made it due at once",
     "payout.give_up_requested": "A person asked to give it up, another one must, too",
     "payout.attested": "A person stated what the bank has written",
+    "payout.recall_requested": "A person asked for the money back",
+    "payout.recall_asked": "The bank was asked for the money",
+    "payout.recall_accepted": "The bank agreed to give the money back",
+    "payout.recall_refused": "The bank does not give the money back",
     "payout.cancel_requested": "A person asked to cancel it",
 }
 

@@ -5,7 +5,7 @@ Nothing is written here, so that a quote may be judged by the same code as a cre
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from payouts import (
     banks,
     beneficiaries,
     clock,
+    corrections,
     funds,
     money,
     routing,
@@ -89,7 +90,7 @@ def judge(
         return [], refusals
     now = clock.now()
     tenants = beneficiaries.find_tenants({r.tenant_id for _, r in numbered})
-    accounts = BeneficiaryAccount.objects.in_bulk({r.beneficiary_account_id for _, r in numbered})
+    accounts = _accounts({r.beneficiary_account_id for _, r in numbered})
     sound: list[tuple[int, PayoutRequest, BeneficiaryAccount]] = []
     for n, request in numbered:
         try:
@@ -139,6 +140,13 @@ def choices_of(wishes: Sequence[Wish], *, now: datetime) -> Choices:
         failure_cost=settings.ROUTING_FAILURE_COST,
         now=now,
     )
+
+
+def _accounts(named: Collection[UUID]) -> dict[UUID, BeneficiaryAccount]:
+    """The accounts by the ids that requests name, each as its bank has corrected it since."""
+    today = corrections.current(named)
+    rows = BeneficiaryAccount.objects.in_bulk(set(today.values()))
+    return {account_id: rows[here] for account_id, here in today.items() if here in rows}
 
 
 def _check(

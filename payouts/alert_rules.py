@@ -90,10 +90,11 @@ def dead_payouts(now: datetime) -> Iterator[Finding]:
 
 @rule("bank_contradiction", severity="critical", resolves_itself=False)
 def contradictions(now: datetime) -> Iterator[Finding]:
-    """A bank says that it paid what we hold for refused, or names other money than we asked for."""
+    """A bank says that it paid what we hold for refused, names other money than we asked for, or an account
+    that is none."""
     sql = (
         "SELECT e.id, e.payout_id, e.tenant_id, e.kind, e.effect FROM bank_evidence e"
-        " WHERE (e.effect IN ('contradiction', 'mismatch') OR e.id IN ("
+        " WHERE (e.effect IN ('contradiction', 'mismatch', 'unusable') OR e.id IN ("
         # It had refused the very same attempt; the payout is settled, and a person is to ask which is true.
         "  SELECT s.id FROM bank_evidence r JOIN bank_evidence s ON s.attempt_id = r.attempt_id AND s.id > r.id"
         "  WHERE r.kind = 'rejected' AND s.kind = 'settled' AND s.effect = 'moved'))"

@@ -21,7 +21,14 @@ from django.conf import settings
 from django.db import connection
 
 from connectors import accounts, registry, sandbox
-from connectors.abilities import ReadsWebhooks, WebhookMessage, WebhookRefused
+from connectors.abilities import (
+    ReadsWebhooks,
+    RecallOrder,
+    RecallReason,
+    Recalls,
+    WebhookMessage,
+    WebhookRefused,
+)
 from connectors.accounts import AccountInvalid, CanonicalAccount
 from connectors.base import (
     AccountDetails,
@@ -81,6 +88,8 @@ __all__ = [
     "Prepared",
     "Reaction",
     "ReadsWebhooks",
+    "RecallOrder",
+    "RecallReason",
     "StatusEvent",
     "Transmission",
     "UnreadableDocument",
@@ -254,6 +263,11 @@ def draw_references(bank: BankLine, count: int) -> list[str]:
         "".join(secrets.choice(REFERENCE_ALPHABET) for _ in range(shape.length))
         for _ in range(count)
     ]
+
+
+def recall(bank: BankLine, order: RecallOrder) -> Outcome:
+    """Ask a bank that can recall for money back. Raises ConnectorMisconfigured before anything is sent."""
+    return cast(Recalls, bank.connector).recall(order)
 
 
 def transmissions_left(bank: BankLine, moment: datetime) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Prefetch
 from uuid_utils.compat import uuid7
 
 from payouts import audit, banks, crypto, idempotency
@@ -38,7 +39,6 @@ def create_beneficiary(
     """Create a beneficiary with one account. Returns it and whether it is new. Raises PayoutError."""
     account = _canonical(request)
     beneficiary_id, account_id = uuid7(), uuid7()
-    number = json.dumps({"holder": request.name, **account.details}, sort_keys=True).encode()
     with transaction.atomic(durable=True):
         ensure_tenants([request.tenant_id])
         known = idempotency.claim(key, resource_id=beneficiary_id)
@@ -61,8 +61,8 @@ def create_beneficiary(
             country=account.country,
             institution=account.institution,
             last4=account.last4,
-            details=crypto.seal(number, table=TABLE, column=COLUMN, row=account_id),
-            blind_index=crypto.blind_index(json.dumps(dict(account.details), sort_keys=True)),
+            details=sealed(account_id, holder=request.name, details=account.details),
+            blind_index=index_of(account.details),
         )
         row = audit.AuditRow(
             action="beneficiary.created",
@@ -71,6 +71,17 @@ def create_beneficiary(
         )
         audit.record([row], actor=actor)
     return get_beneficiary(beneficiary_id, tenant_id=request.tenant_id), True
+
+
+def sealed(account_id: UUID, *, holder: str, details: Mapping[str, str]) -> bytes:
+    """Account details as they are kept, bound to their row."""
+    number = json.dumps({"holder": holder, **details}, sort_keys=True).encode()
+    return crypto.seal(number, table=TABLE, column=COLUMN, row=account_id)
+
+
+def index_of(details: Mapping[str, str]) -> bytes:
+    """What finds equal accounts without opening any."""
+    return crypto.blind_index(json.dumps(dict(details), sort_keys=True))
 
 
 def _canonical(request: NewBeneficiary) -> banks.CanonicalAccount:
@@ -84,13 +95,13 @@ def _canonical(request: NewBeneficiary) -> banks.CanonicalAccount:
         ) from None
 
 
-def get_beneficiary(beneficiary_id: UUID, *, tenant_id: UUID) -> Beneficiary:
-    """A tenant's beneficiary with its accounts. Raises PayoutError not_found."""
-    found = (
-        Beneficiary.objects.filter(id=beneficiary_id, tenant_id=tenant_id)
-        .prefetch_related("accounts")
-        .first()
-    )
+def get_beneficiary(beneficiary_id: UUID, *, tenant_id: UUID | None) -> Beneficiary:
+    """A tenant's beneficiary (None: anybody's) with its accounts, oldest first. Raises PayoutError not_found."""
+    rows = Beneficiary.objects.filter(id=beneficiary_id)
+    if tenant_id is not None:
+        rows = rows.filter(tenant_id=tenant_id)
+    oldest_first = Prefetch("accounts", queryset=BeneficiaryAccount.objects.order_by("id"))
+    found = rows.prefetch_related(oldest_first).first()
     if found is None:
         raise PayoutError("not_found")
     return found

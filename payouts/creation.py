@@ -251,7 +251,7 @@ def _payout_row(draft: Draft, actor: Actor, at: datetime) -> dict[str, Any]:
         "origin_entity_id": request.origin_entity_id,
         "beneficiary_type": request.beneficiary_type,
         "beneficiary_id": request.beneficiary_id,
-        "beneficiary_account_id": request.beneficiary_account_id,
+        "beneficiary_account_id": draft.account.id,
         "amount": request.amount,
         "currency": request.currency,
         "fee_amount": promise.fee,

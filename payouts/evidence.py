@@ -11,52 +11,18 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from payouts import bulk, clock, retrying, states
+from payouts import bulk, clock, corrections, recall_states, retrying, states
 from payouts.audit import Actor
+from payouts.statements import Statement, clean
 from payouts.states import TRANSITIONS, LockedPayout, Move
 
-TEXT_MAX = 500
-
-
-def clean(text: str) -> str:
-    """A bank's text as the database can keep it: no NUL, no lone surrogate, not endless."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:TEXT_MAX]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """One statement about one payment.
-
-    `kind`: accepted, rejected, settled, returned (banks say these), unknown, not_sent (the engine knows
-    these about its own call). `reaction` says what a refusal leads to. `amount` None: not stated.
-    """
-
-    source: str  # answer | inquiry | report | engine | letter
-    source_key: str
-    position: int
-    bank_connector_id: UUID
-    reference: str
-    kind: str
-    code: str = ""
-    detail: str = ""
-    amount: Decimal | None = None
-    currency: str = ""
-    value_date: date | None = None
-    bank_reference: str = ""
-    reaction: str = "retry"  # not_sent with "repair": the bytes cannot even be built
-    retry_after_s: float | None = None
-    final_on: date | None = None  # settled: the end of the rail's return window
-
-    def __post_init__(self) -> None:
-        for name in ("reference", "code", "detail", "currency", "bank_reference"):
-            object.__setattr__(self, name, clean(getattr(self, name)))
+__all__ = ["Statement", "clean"]
 
 
 @dataclass(slots=True)
@@ -102,6 +68,8 @@ ATTEMPT_MOVES: dict[str, dict[str, str]] = {
 # finds the claim counts the crash (outcomes.note_crash).
 ENGINE_FAULTS = ("claim_lost", "prepare_failed")
 POISON_TRIES = 8
+# What banks say beside the status of a payment: it moves neither attempt nor payout.
+BESIDE = ("correction", *recall_states.ANSWERS)
 PAID_KINDS = ("accepted", "settled", "returned")
 EVIDENCE_TYPES = {
     "source": "text", "source_key": "text", "position": "int", "bank_connector_id": "uuid", "attempt_id": "uuid",
@@ -114,7 +82,8 @@ EVIDENCE_TYPES = {
 def record(statements: Sequence[Statement], *, actor: Actor) -> dict[str, int]:
     """Store statements and apply what is new. Returns how many had which effect.
 
-    Effects: moved, nothing_new, contradiction, mismatch, unmatched, replayed.
+    Effects: moved, nothing_new, contradiction, mismatch, unmatched, replayed; of what stands beside a
+    status: noted, unusable (a correction that makes no account).
     """
     assert connection.in_atomic_block, "evidence is recorded inside its own transaction"  # noqa: S101
     attempts = _find_attempts(statements)
@@ -128,7 +97,11 @@ def record(statements: Sequence[Statement], *, actor: Actor) -> dict[str, int]:
     for statement in fresh:
         attempt = attempts.get((statement.bank_connector_id, statement.reference))
         case = cases.get(attempt.payout_id) if attempt else None
-        effect = _apply(statement, attempt, case) if attempt and case else "unmatched"
+        effect = "unmatched"
+        if attempt and case:
+            beside = statement.kind in BESIDE
+            apply = _apply_beside if beside else _apply
+            effect = apply(statement, attempt, case, actor)
         effects[effect] += 1
         rows.append(_evidence_row(statement, attempt, case, effect))
     bulk.insert("bank_evidence", EVIDENCE_TYPES, rows)
@@ -165,7 +138,27 @@ def _not_yet_stored(statements: Sequence[Statement]) -> list[Statement]:
     return [s for s in statements if (s.source_key, s.position) not in known]
 
 
-def _apply(statement: Statement, attempt: _Attempt, case: _Case) -> str:
+def _apply_beside(statement: Statement, attempt: _Attempt, case: _Case, actor: Actor) -> str:
+    """A correction of the account, or an answer to a recall. Returns the effect."""
+    if statement.kind == "correction":
+        return corrections.apply(
+            case.payout,
+            attempt_id=attempt.id,
+            code=statement.code,
+            corrected=statement.corrected,
+            actor=actor,
+        )
+    news = recall_states.answer(
+        case.payout,
+        kind=statement.kind,
+        code=statement.code,
+        reference=statement.recall_reference,
+        actor=actor,
+    )
+    return "noted" if news else "nothing_new"
+
+
+def _apply(statement: Statement, attempt: _Attempt, case: _Case, actor: Actor) -> str:
     """Apply one statement to an attempt and its payout. Returns the effect."""
     if statement.kind in PAID_KINDS and not _same_money(statement, case.payout):
         return _freeze(statement, attempt, case)
@@ -187,10 +180,18 @@ def _apply(statement: Statement, attempt: _Attempt, case: _Case) -> str:
     # It may have been given to another bank meanwhile; the one that has it is the one whose money leaves.
     back = states.give_back_to(case.payout, attempt.bank) if case.live else {}
     for to, columns in steps:
-        _step(case, statement, to, columns | back)
+        _step(case, statement, to, columns | back | _recall_columns(statement, case, to))
         if "next_retry_at" in columns and attempt.columns:
             attempt.columns["next_retry_at"] = columns["next_retry_at"]
     return "moved"
+
+
+def _recall_columns(statement: Statement, case: _Case, to: str) -> dict[str, Any]:
+    """Money that is back ends a recall; so does an order that was refused: there is nothing to ask back."""
+    if to not in ("returned", "rejected", "cancelled") or not recall_states.is_open(case.payout):
+        return {}
+    state = "returned" if to == "returned" else "refused"
+    return recall_states.end(case.payout, state=state, code=statement.code)
 
 
 def _same_money(statement: Statement, payout: LockedPayout) -> bool:
@@ -277,12 +278,14 @@ def _rejection_steps(
         return []
     status, error = case.status, _error(statement)
     retries = case.payout.retry_count
-    if case.payout.cancel_requested and status in ("processing", "in_doubt", "sent"):
+    # What was to be cancelled, or was asked back, is not sent anew.
+    unwanted = case.payout.cancel_requested or recall_states.is_open(case.payout)
+    if unwanted and status in ("processing", "in_doubt", "sent"):
         return [("failed", error), ("cancelled", {})]
     if statement.reaction == "refuse" and "rejected" in TRANSITIONS[status]:
         return [("rejected", error)]
     if status == "dlq":
-        return [("cancelled", {})] if case.payout.cancel_requested else []
+        return [("cancelled", {})] if unwanted else []
     if statement.reaction == "fund_first" and "failed" in TRANSITIONS[status]:
         # Our own purse is empty: no fault of the payout's, so none of its retries are spent on it.
         delay = retrying.fund_wait_s(statement.retry_after_s)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
@@ -228,12 +229,9 @@ def statements_of_events(
     for event in events:
         references = [event.reference] if event.reference else _references_of(bank, event)
         for reference in references:
-            plain = StatusEvent(
-                kind=event.kind, reference=reference, code=event.code, detail=event.detail,
-                amount=event.amount if event.reference else None,
-                currency=event.currency if event.reference else "", value_date=event.value_date,
-                bank_reference=event.bank_reference,
-            )  # fmt: skip
+            plain = event
+            if not event.reference:  # What it names is the money of the whole file.
+                plain = replace(event, reference=reference, amount=None, currency="")
             statements.append(
                 outcomes.statement_of(
                     bank, plain, source="report", source_key=source_key, position=len(statements)

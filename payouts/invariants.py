@@ -105,6 +105,13 @@ INVARIANTS: dict[str, tuple[str, str]] = {
         UNION ALL SELECT p.id::text FROM payouts p JOIN payout_alerts l ON l.payout_id = p.id
           WHERE l.tenant_id <> p.tenant_id""",
     ),
+    "recall_is_told": (
+        "a payout shows where its last recall stands, and one shown as returned has come back",
+        """SELECT p.id || ' ' || p.status || ', recall ' || p.recall_status FROM payouts p LEFT JOIN LATERAL (
+          SELECT state FROM bank_recalls r WHERE r.payout_id = p.id ORDER BY r.id DESC LIMIT 1) r ON true
+        WHERE (p.recall_status = 'returned' AND p.status <> 'returned') OR p.recall_status <>
+          CASE r.state WHEN 'unknown' THEN 'requested' WHEN 'sent' THEN 'asked' ELSE coalesce(r.state, 'none') END""",
+    ),
     "approved_by_another": (
         "nobody approved a payout of their own",
         "SELECT id::text FROM payouts WHERE approved_by <> '' AND approved_by = created_by",

@@ -19,7 +19,7 @@ from typing import Any
 
 from prometheus_client import Counter, Histogram
 
-CALLS = ("submit", "inquire", "fetch_reports", "check_health")
+CALLS = ("submit", "inquire", "recall", "fetch_reports", "check_health")
 TASKS = ("dispatch", "resolve", "reports", "health", "expire", "alerts", "poller", "other")
 LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 

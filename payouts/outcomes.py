@@ -184,6 +184,8 @@ def statement_of(
             else "retry"
         ),
         final_on=final_on,
+        recall_reference=event.transmission_reference if event.reference else "",
+        corrected=event.corrected,
     )
 
 

@@ -27,6 +27,7 @@ from payouts import (
     inbound,
     measures,
     metrics,
+    recalls,
     reconciliation,
     seals,
     statistics,
@@ -104,9 +105,15 @@ def _resolve() -> None:
     if _exists(
         "SELECT 1 FROM bank_transmissions WHERE state = 'in_doubt' AND next_inquiry_at <= clock_timestamp()"
         " UNION ALL SELECT 1 FROM bank_transmissions WHERE state IN ('claimed', 'prepared', 'sending')"
-        " AND lease_until < clock_timestamp() LIMIT 1"
+        " AND lease_until < clock_timestamp()"
+        " UNION ALL SELECT 1 FROM bank_recalls WHERE state IN ('requested', 'unknown')"
+        " AND next_ask_at <= clock_timestamp() LIMIT 1"
     ):
-        _ring_or("resolve", lambda: doubt.recover_expired() + doubt.resolve_in_doubt())
+        _ring_or("resolve", _ask_banks)
+
+
+def _ask_banks() -> int:
+    return doubt.recover_expired() + doubt.resolve_in_doubt() + recalls.ask_due()
 
 
 def _reports() -> None:

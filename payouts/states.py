@@ -56,6 +56,7 @@ COLUMN_TYPES = {
     "give_up_requested_by": "text", "give_up_requested_at": "timestamptz", "given_up_by": "text",
     "settlement_final_at": "timestamptz",
     "scheduled_at": "timestamptz", "batch_id": "uuid", "bank_connector_id": "uuid", "rail": "text",
+    "recall_status": "text",
 }  # fmt: skip
 
 
@@ -83,6 +84,8 @@ class LockedPayout:
     give_up_requested_by: str
     content_hash: str | None  # What it pays, and to whom, now; read where two people decide.
     expires_at: datetime | None  # When a waiting approval comes too late.
+    recall_status: str
+    settled_at: datetime | None
 
     def cover(self) -> funds.Cover:
         return funds.Cover(
@@ -130,7 +133,7 @@ def read_payouts(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> list[
             " AND a.state IN ('intent', 'unknown', 'accepted', 'settled')), p.audit_sequence, p.above_limit,"
             " p.give_up_requested_by, CASE WHEN p.above_limit THEN approval_content(p.id) END,"
             " CASE WHEN p.status = 'requires_approval' THEN"
-            " (SELECT h.expires_at FROM payout_holds h WHERE h.payout_id = p.id) END"
+            " (SELECT h.expires_at FROM payout_holds h WHERE h.payout_id = p.id) END, p.recall_status, p.settled_at"
             " FROM payouts p JOIN bank_connectors c ON c.id = p.bank_connector_id WHERE p.id = ANY(%s)"
             " AND (%s::uuid IS NULL OR p.tenant_id = %s)",
             [list(ids), tenant_id, tenant_id],

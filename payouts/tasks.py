@@ -26,6 +26,7 @@ from payouts import (
     inbound,
     lifecycle,
     metrics,
+    recalls,
 )
 
 QUEUES = {
@@ -98,7 +99,7 @@ def dispatch_due() -> int:
 @shared_task(name="payouts.tasks.resolve_in_doubt")
 def resolve_in_doubt() -> int:
     doorbell.note_heard("resolve")
-    return doubt.recover_expired() + doubt.resolve_in_doubt()
+    return doubt.recover_expired() + doubt.resolve_in_doubt() + recalls.ask_due()
 
 
 @shared_task(name="payouts.tasks.poll_reports")

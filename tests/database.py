@@ -20,7 +20,8 @@ Params = Mapping[str, Any]
 Rows = dict[str, Any]
 RULED = (
     "payouts", "payout_holds", "payout_retry_log", "payout_audit_log", "bank_evidence", "bank_transmissions",
-    "bank_letters", "routing_decisions", "audit_seals", "ledger_accounts", "ledger_transfers", "ledger_entries",
+    "account_corrections", "bank_letters", "bank_recalls",
+    "routing_decisions", "audit_seals", "ledger_accounts", "ledger_transfers", "ledger_entries",
     "ledger_balances",
 )  # fmt: skip
 UNIQUE, CHECK, FOREIGN_KEY, RESTRICT = "23505", "23514", "23503", "23001"  # SQLSTATE
@@ -202,7 +203,8 @@ def _build(sandbox: World) -> Rows:
                        {"id": sandbox.tenant_id}),
         "audit": one("SELECT id FROM payout_audit_log WHERE payout_id = %(id)s", {"id": plain.id}),
         "sequence": one("SELECT min(id) FROM bank_sequences"),
-        "document": uuid4(), "letter": uuid4(), "batch": uuid4(), "dollar_batch": uuid4(), "item": uuid4(),
+        "document": uuid4(), "letter": uuid4(),
+        "recall": uuid4(), "correction": uuid4(), "batch": uuid4(), "dollar_batch": uuid4(), "item": uuid4(),
     }  # fmt: skip
     _add_the_rest(found)
     settle_constraints()
@@ -231,6 +233,15 @@ def _add_the_rest(found: Rows) -> None:
     run(
         "INSERT INTO bank_letters (id, tenant_id, payout_id, attempt_id, says, document, reason, stated_by,"
         " stated_by_role) VALUES (%(letter)s, %(tenant)s, %(busy)s, %(attempt)s, 'settled', 'd', '', 'me', 'x')",
+        found,
+    )
+    run(
+        "INSERT INTO bank_recalls (id, tenant_id, payout_id, attempt_id, bank_connector_id, reference, reason, detail,"
+        " state, requested_by, requested_by_role, requested_at) VALUES (%(recall)s, %(tenant)s, %(busy)s,"
+        " %(attempt)s, %(bank)s, 'RC', 'fraud', '', 'requested', 'me', 'x', now());"
+        "INSERT INTO account_corrections (id, tenant_id, account_id, corrected_account_id, payout_id, attempt_id,"
+        " code, content) VALUES (%(correction)s, %(tenant)s, gen_random_uuid(), gen_random_uuid(), %(busy)s,"
+        " %(attempt)s, 'C01', 'x')",
         found,
     )
     run("UPDATE bank_transmissions SET reference = 'ours' WHERE id = %(transmission)s", found)

@@ -43,7 +43,8 @@ def test_a_query_that_only_looks_like_sql_finds_nothing(sandbox: World) -> None:
     [
         ("GET", "/api/payouts/{id}"), ("GET", "/api/payouts/stats/summary"), ("GET", "/api/ledger/balances"),
         ("POST", "/api/payouts/{id}/cancel"), ("POST", "/api/payouts/{id}/retry"),
-        ("POST", "/api/payouts/{id}/approve"), ("GET", "/api/payouts/{id}/timeline"),
+        ("POST", "/api/payouts/{id}/approve"), ("POST", "/api/payouts/{id}/recall"),
+        ("GET", "/api/payouts/{id}/timeline"),
         ("POST", "/api/payouts/bulk"), ("POST", "/api/payouts/quote"), ("GET", "/api/payouts/connectors/health"),
         ("POST", "/api/payouts/ops/alerts/{id}/resolve"),
         ("POST", "/api/payouts"), ("POST", "/api/beneficiaries"), ("POST", "/api/ledger/deposits"),

@@ -11,7 +11,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from payouts.api.auth import signature
-from payouts.models import PayoutAlert
+from payouts.models import Payout, PayoutAlert
 from tests.api_client import Api, Reply, create, payout_body, raise_alert, send, snapshot
 from tests.world import IBAN, World
 
@@ -24,6 +24,7 @@ TABLE: dict[str, dict[str, set[str]]] = {
     "payout-cancel": {"POST": {F, T}},
     "payout-retry": {"POST": {F, T}},
     "payout-approve": {"POST": {F, T}},
+    "payout-recall": {"POST": {F, T}},
     "payouts-bulk": {"POST": {M, F, T}},
     "payouts-quote": {"POST": {M, F, T}},
     "payout-timeline": {"GET": {M, F, T, B}},
@@ -32,6 +33,7 @@ TABLE: dict[str, dict[str, set[str]]] = {
     "payouts-alert-resolve": {"POST": {F, T}},
     "connectors-health": {"GET": {F, T, S}},
     "beneficiaries": {"POST": {M, F, T}},
+    "beneficiary": {"GET": {M, F, T, B}},
     "ledger-deposits": {"POST": {T}},
     "ledger-balances": {"GET": {M, F, T, B}},
 }
@@ -43,6 +45,7 @@ PATHS = {
     "payout-cancel": "/api/payouts/{id}/cancel",
     "payout-retry": "/api/payouts/{id}/retry",
     "payout-approve": "/api/payouts/{id}/approve",
+    "payout-recall": "/api/payouts/{id}/recall",
     "payouts-stats": "/api/payouts/stats/summary",
     "payouts-bulk": "/api/payouts/bulk",
     "payouts-quote": "/api/payouts/quote",
@@ -51,23 +54,21 @@ PATHS = {
     "payouts-alert-resolve": "/api/payouts/ops/alerts/{id}/resolve",
     "connectors-health": "/api/payouts/connectors/health",
     "beneficiaries": "/api/beneficiaries",
+    "beneficiary": "/api/beneficiaries/{id}",
     "ledger-deposits": "/api/ledger/deposits",
     "ledger-balances": "/api/ledger/balances",
     "bank-events": "/api/bank-events/{connector}",
-    "healthz": "/healthz",
-    "readyz": "/readyz",
-    "metrics": "/metrics",
-    "schema": "/api/schema/",
-    "docs": "/api/docs/",
-}
+    "healthz": "/healthz", "readyz": "/readyz", "metrics": "/metrics", "schema": "/api/schema/", "docs": "/api/docs/",
+}  # fmt: skip
 SECRET = "shared-with-the-gateway"
 # What each row answers to a good request for a pending payout.
 GOOD = {
     ("payouts", "POST"): 201, ("payouts", "GET"): 200, ("payout", "GET"): 200, ("payout-cancel", "POST"): 200,
-    ("payout-retry", "POST"): 409, ("payout-approve", "POST"): 409, ("payouts-stats", "GET"): 200,
-    ("payouts-bulk", "POST"): 200, ("payouts-quote", "POST"): 200, ("payout-timeline", "GET"): 200,
-    ("payouts-alerts", "GET"): 200, ("payouts-alert-resolve", "POST"): 200, ("connectors-health", "GET"): 200,
-    ("beneficiaries", "POST"): 201, ("ledger-deposits", "POST"): 201, ("ledger-balances", "GET"): 200,
+    ("payout-retry", "POST"): 409, ("payout-approve", "POST"): 409, ("payout-recall", "POST"): 409,
+    ("payouts-stats", "GET"): 200, ("payouts-bulk", "POST"): 200, ("payouts-quote", "POST"): 200,
+    ("payout-timeline", "GET"): 200, ("payouts-alerts", "GET"): 200, ("payouts-alert-resolve", "POST"): 200,
+    ("connectors-health", "GET"): 200, ("beneficiaries", "POST"): 201, ("beneficiary", "GET"): 200,
+    ("ledger-deposits", "POST"): 201, ("ledger-balances", "GET"): 200,
 }  # fmt: skip
 
 
@@ -100,22 +101,26 @@ def attempt(world: World, caller: Api, name: str, method: str, payout_id: str) -
         "payouts-bulk": [payout_body(world, amount="1") | {"idempotencyKey": str(uuid4())}],
         "payouts-quote": payout_body(world, amount="1"),
         "payout-cancel": {"reason": "no"},
+        "payout-recall": {"reason": "duplicate"},
         "payouts-alert-resolve": {"reason": "seen"},
         "beneficiaries": {"name": "A", "beneficiaryType": "user", "country": "DE", "account": account},
         "ledger-deposits": deposit,
     }  # fmt: skip
     body = bodies.get(name, b"") if method == "POST" else b""
     headers = {"Idempotency-Key": str(uuid4())}
-    path = PATHS[name].replace("{id}", alert_of(payout_id) if "alert" in name else payout_id)
+    path = PATHS[name].replace("{id}", _about(name, payout_id))
     if caller.role == "system":  # Believed only when a gateway signs it.
         headers |= signed(caller)
     return caller.send(method, path, body, headers=headers)
 
 
-def alert_of(payout_id: str) -> str:
-    """The alert about a payout, or an id that nobody has."""
-    found = PayoutAlert.objects.filter(payout_id=payout_id).first()
-    return str(found.id if found else uuid4())
+def _about(name: str, payout_id: str) -> str:
+    """What an address is about: the payout, its alert, who is paid; or an id that nobody has."""
+    if name == "beneficiary":
+        payout = Payout.objects.filter(pk=payout_id).first()
+        return str(payout.beneficiary_id if payout else payout_id)
+    alert = PayoutAlert.objects.filter(payout_id=payout_id).first() if "alert" in name else None
+    return str(alert.pk if alert else payout_id)
 
 
 def noticed(world: World, **changes: Any) -> str:

@@ -22,6 +22,7 @@ from payouts import (
     dispatch,
     letters,
     lifecycle,
+    recalls,
     reconciliation,
     rotation,
 )
@@ -106,12 +107,21 @@ def take_in(world: World) -> None:
     reconciliation.take_in(sepa(), b"<a/>", name="statement.xml", actor=world.operator)
 
 
+def recall(world: World) -> None:
+    world.pay_to("wave", msisdn="+2250700000001", operator="wave")
+    paid = world.reach(world.create("wave", amount="1000", payout_method="mobile_money"), "settled")
+    recalls.recall_payouts(
+        [paid.id], actor=world.operator, reason="duplicate", detail=REASON, tenant_id=None
+    )
+
+
 # verb: (what does it, the row it leaves)
 VERBS: dict[str, tuple[Callable[[World], Any], str]] = {
     "creation.create_payouts": (lambda w: w.create(), "payout.created"),
     "lifecycle.cancel_payouts": (lambda w: change(w, lifecycle.cancel_payouts, w.create()), "payout.cancelled"),
     "lifecycle.retry_payouts": (lambda w: change(w, lifecycle.retry_payouts, dead(w)), "payout.pending"),
     "lifecycle.approve_payouts": (approve, "payout.pending"),
+    "recalls.recall_payouts": (recall, "payout.recall_requested"),
     "letters.attest": (attest, "payout.attested"),
     "lifecycle.deposit": (deposit, "ledger.deposit"),
     "beneficiaries.create_beneficiary": (lambda w: w.pay_to("new", iban=IBAN), "beneficiary.created"),
@@ -131,6 +141,7 @@ MODULES = (
     alerts,
     bankstate,
     configuring,
+    recalls,
     reconciliation,
     rotation,
 )

@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from connectors.abilities import RecallOrder, RecallReason
 from connectors.base import Dedup, Outcome, OutcomeKind, PayoutInstruction, Transmission
 from connectors.registry import CONNECTORS
-from payouts import banks, clock, deadlines
+from payouts import banks, clock, deadlines, recalls
 from payouts.banks import BankLine
 from tests.bank_stub import ASKS_BY_POST, account, transmission
 from tests.world import World
@@ -105,3 +106,29 @@ def test_busy_is_said_before_anything_is_booked_if_that_is_claimed(
     today = clock.now().date()
     final = deadlines.end_of_return_window(bank, today)
     assert final is None if bank.capabilities.provisional_days == 0 else final and final > today
+
+
+def test_money_is_asked_back_once_under_one_reference_if_that_is_claimed(
+    sandbox: World, driver: str
+) -> None:
+    bank, payout_id = line_of(driver), uuid4()
+    able = bank.capabilities
+    assert not able.can_recall or hasattr(CONNECTORS[driver], "recall")
+    assert (able.recall_days > 0) == able.can_recall
+    if not able.can_recall:
+        return
+    message = order(bank, payout_id)
+    sent = bank.connector.submit(message)
+    (reference,) = message.instruction_references
+    named = [event.bank_reference for event in sent.events if event.reference == reference]
+    recall = RecallOrder(
+        reference=recalls.draw_reference(), payment_reference=reference, transmission=message,
+        bank_reference=next(iter(named), sent.bank_reference), amount=Decimal(1000),
+        currency=account(driver).currency, reason=RecallReason.FRAUD, detail="Claims", created_at=clock.now(),
+    )  # fmt: skip
+    sandbox.bank.fault("busy", rail=bank.rail, count=1)
+    assert banks.recall(bank, recall).kind in (OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN)
+    assert banks.recall(bank, recall).kind is OutcomeKind.ACCEPTED
+    assert banks.recall(bank, recall).kind is OutcomeKind.ACCEPTED
+    back = [row for row in sandbox.bank.records(payout_id) if row["state"] == "returned"]
+    assert len(back) <= 1

@@ -100,6 +100,11 @@ ALSO = {
     "beneficiary_account_id": ("payouts_beneficiary_account__ab8f9218_fk_beneficia",),
     "beneficiary_id": ("payouts_beneficiary_id_49d1f665_fk_beneficiaries_id",),
 }
+RECALL_CHANGED = {
+    "payout_id": "%(payout)s", "tenant_id": "%(other)s", "attempt_id": "gen_random_uuid()", "reference": "'another'",
+    "bank_connector_id": "gen_random_uuid()", "reason": "'technical'", "detail": "'another'",
+    "requested_by": "'another'", "requested_at": "now() + interval '1 hour'", "id": "gen_random_uuid()",
+}  # fmt: skip
 FOLLOWS = ("payout_holds.payout_follows",)
 NEVER = ("payout_holds.never_deleted", "payout_retry_log.never_deleted")
 APPEND, EVERY = "append_only", ("UPDATE", "DELETE", "TRUNCATE")
@@ -193,6 +198,26 @@ CASES = [
     Case("bank_letters_says", CHECK, Copy("bank_letters", "letter", {"says": "'perhaps'", "stated_by": "'you'"})),
     Case("bank_letters_by_somebody", CHECK, Copy("bank_letters", "letter", {"stated_by": "''"})),
     Case("bank_letters_by_somebody", CHECK, Copy("bank_letters", "letter", {"document": "''", "stated_by": "'you'"})),
+    # What is asked back, and what banks correct.
+    *(Case("payouts_recall_status", CHECK, f"UPDATE payouts SET recall_status = '{status}' WHERE id = %(payout)s")
+      for status in ("returned", "lost")),
+    Case("bank_recalls_reference", UNIQUE, Copy("bank_recalls", "recall", {"payout_id": "%(payout)s"})),
+    Case("bank_recalls_one_open", UNIQUE, Copy("bank_recalls", "recall", {"reference": "'another'"})),
+    Case("bank_recalls_state_known", CHECK,
+         Copy("bank_recalls", "recall", {"reference": "'another'", "state": "'lost'"})),
+    *(Case("bank_recalls.recall_rules", RESTRICT, f"UPDATE bank_recalls SET {c} = {v} WHERE id = %(recall)s")
+      for c, v in RECALL_CHANGED.items()),
+    Case("bank_recalls.recall_rules", CHECK, "UPDATE bank_recalls SET state = 'refused' WHERE id = %(recall)s;"
+         "UPDATE bank_recalls SET state = 'sent' WHERE id = %(recall)s"),
+    Case("bank_recalls.recall_rules", CHECK, "UPDATE bank_recalls SET state = 'sent' WHERE id = %(recall)s;"
+         "UPDATE bank_recalls SET state = 'unknown' WHERE id = %(recall)s"),
+    Case("bank_recalls.recall_rules", CHECK, "UPDATE bank_recalls SET state = 'returned' WHERE id = %(recall)s;"
+         "UPDATE bank_recalls SET state = 'accepted' WHERE id = %(recall)s"),
+    *_forbidden("bank_recalls", "never_deleted", "DELETE", "TRUNCATE"),
+    Case("account_corrections_of_account", UNIQUE, Copy("account_corrections", "correction", {"content": "'y'"})),
+    Case("account_corrections_once", UNIQUE,
+         Copy("account_corrections", "correction", {"account_id": "gen_random_uuid()"})),
+    *_forbidden("account_corrections", APPEND, *EVERY),
     Case("bank_evidence_once", UNIQUE, Copy("bank_evidence", "evidence")),
     Case("bank_evidence_reaction_known", CHECK,
          Copy("bank_evidence", "evidence", {"position": "9", "reaction": "'pay_twice'"})),

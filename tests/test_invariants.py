@@ -37,6 +37,8 @@ BREAKING = {
     "paid_was_said": "DELETE FROM bank_evidence",
     "nothing_is_forgotten": "UPDATE payouts SET status = 'failed', next_retry_at = NULL",
     "tenants_apart": "UPDATE payout_retry_log SET tenant_id = gen_random_uuid()",
+    "recall_is_told": "ALTER TABLE payouts DROP CONSTRAINT payouts_recall_status;"
+    " UPDATE payouts SET recall_status = 'returned'",
     "approved_by_another": "ALTER TABLE payouts DROP CONSTRAINT payouts_approved_by_another;"
     " UPDATE payouts SET approved_by = created_by",
     "every_change_has_an_author": "DELETE FROM payout_audit_log WHERE sequence = 2",

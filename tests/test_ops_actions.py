@@ -14,8 +14,9 @@ from django.urls import reverse
 
 from ops.acting import ActingAdmin
 from ops.actions import Action
-from payouts import lifecycle
-from payouts.models import Payout, PayoutAuditLog
+from payouts import lifecycle, recalls
+from payouts.models import BankRecall, Payout, PayoutAuditLog
+from tests.test_evidence import say
 from tests.workbench import browser, browsers, fingerprint_of_money, live, one, page_url, read
 from tests.world import World
 
@@ -240,3 +241,44 @@ def test_many_are_retried_at_once_and_the_others_named(
     assert client.get(url, {"matching": "request_fingerprint__gt=1"}).status_code == 400
     assert client.get(url, {"ids": "1,2"}).status_code == 404
     assert client.get(act_url(Payout, "explode")).status_code == 404
+
+
+# --- recall -------------------------------------------------------------------------------------------
+
+
+def test_a_payout_is_recalled_with_a_reason_that_the_bank_is_told(sandbox: World) -> None:
+    people = browsers()
+    sandbox.pay_to("wave", msisdn="+2250700000501", operator="wave")
+    payout = sandbox.reach(
+        sandbox.create("wave", amount="1000", payout_method="mobile_money"), "settled"
+    )
+    page = read(people["finance"], page_url(payout))
+    assert act_url(Payout, "recall") in page
+    assert act_url(Payout, "recall") not in read(people["billing"], page_url(payout))
+    unclear = act(people["finance"], "recall", payout, reason="It was a mistake")
+    assert "Begin with Duplicate" in unclear.content.decode()
+    assert not BankRecall.objects.exists()
+    done = act(people["finance"], "recall", payout, reason="Fraud: the merchant reports it")
+    assert "Recalled: the bank is asked for the money." in done.content.decode()
+    assert last_row(payout).action == "payout.recall_requested"
+    recalls.ask_due()
+    page = read(people["finance"], page_url(payout))
+    for word in (
+        "Recall: not given back.",
+        "insufficient-funds",
+        "The bank does not give the money back",
+    ):
+        assert word in page
+    again = act(people["finance"], "recall", sandbox.create("us_bank"), reason="Fraud: reported")
+    assert "not_recallable" in again.content.decode()
+
+
+def test_a_corrected_account_says_what_is_paid_instead(sandbox: World, settings: Any) -> None:
+    settings.FILE_WINDOW_SECONDS = 0
+    payout = sandbox.reach(sandbox.create("us_bank"), "sent")
+    say(sandbox, payout, "correction", code="C01", corrected={"account_number": "998877665544"})
+    page = read(browsers()["finance"], page_url(payout.beneficiary))
+    assert "C01" in page
+    assert "paid instead" in page
+    assert "…5544" in page
+    assert "998877665544" not in page

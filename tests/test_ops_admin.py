@@ -210,9 +210,8 @@ def test_the_list_and_the_page_of_payouts_take_few_queries(
     payout = Payout.objects.get(status="settled")
     with django_assert_max_num_queries(8):
         read(boss, reverse(PAYOUTS))
-    with django_assert_max_num_queries(
-        13
-    ):  # One of them for half a minute: which bank speaks which codes.
+    # Five about recalls; one for half a minute: which bank speaks which codes.
+    with django_assert_max_num_queries(18):
         read(boss, page_url(payout))
     with django_assert_max_num_queries(9):
         read(boss, reverse("admin:index"))

@@ -59,7 +59,7 @@ SPECIFIED = {  # column -> type as PostgreSQL names it; NUMERIC is one decimal w
 }  # fmt: skip
 
 
-def test_payouts_has_the_specified_columns_among_sixty_five() -> None:
+def test_payouts_has_the_specified_columns_among_sixty_six() -> None:
     columns = dict(
         run(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
@@ -68,7 +68,7 @@ def test_payouts_has_the_specified_columns_among_sixty_five() -> None:
     )
     assert {name: columns.get(name) for name in SPECIFIED} == SPECIFIED
     assert "tenant_id" in columns
-    assert len(columns) == 65
+    assert len(columns) == 66
 
 
 def test_the_columns_that_the_specification_requires_are_not_null() -> None:
@@ -88,6 +88,8 @@ SERVES = {
     "bank_documents_unread": "inbound: the oldest document that nobody has read",
     "bank_evidence_of_payout": "the timeline of a payout",
     "bank_evidence_unmatched": "reconciliation: what a bank said about nothing of ours",
+    "bank_recalls_of_payout": "the recalls of a payout, the last one first",
+    "bank_recalls_to_ask": "recalls: which bank to ask next",
     "bank_transmissions_in_doubt": "doubt: whom to ask next",
     "bank_transmissions_leased": "doubt: whose worker did not come back",
     "bank_transmissions_of_bank": "the workbench: what a bank was told, newest first",
@@ -130,7 +132,7 @@ def test_every_index_serves_a_named_query_or_guards_a_rule() -> None:
         f" WHERE c.relnamespace = 'public'::regnamespace AND {OURS.format('i.indrelid::regclass::text')}"
     )
     assert {name for name, unique in indexes if not unique} == set(SERVES)
-    assert (len(indexes), len(SERVES)) == (96, 39)
+    assert (len(indexes), len(SERVES)) == (104, 41)
 
 
 # --- views, functions, triggers -------------------------------------------------------------------------
@@ -175,12 +177,15 @@ def test_every_trigger_is_there_and_enabled() -> None:
         " ORDER BY 1, 2"
     )
     assert found == [
+        ("account_corrections", "append_only"),
         ("audit_seals", "append_only"),
         ("audit_seals", "follows"),
         ("bank_connector_state", "by_hand"),
         ("bank_connectors", "by_hand"),
         ("bank_evidence", "append_only"),
         ("bank_letters", "append_only"),
+        ("bank_recalls", "never_deleted"),
+        ("bank_recalls", "recall_rules"),
         ("bank_transmissions", "never_deleted"),
         ("ledger_accounts", "append_only"),
         ("ledger_entries", "append_only"),

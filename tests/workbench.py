@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 from django.apps import apps
 from django.conf import settings
@@ -16,9 +17,12 @@ from django.urls import reverse
 from ops import demo_data
 from payouts import clock
 from payouts.models import (
+    AccountCorrection,
     BankConnector,
+    BankRecall,
     BatchSchedule,
     IdempotencyKey,
+    Payout,
     PayoutAlert,
     PayoutBatch,
     PayoutBatchItem,
@@ -70,6 +74,15 @@ def live(sandbox: World) -> World:
         tenant_id=settled.tenant_id, route="demo", key="k", fingerprint=b"fingerprint-of-a-request"
     )
     SandboxClock.objects.get_or_create(pk=1)
+    of_it = {"payout_id": settled.id, "tenant_id": settled.tenant_id, "attempt_id": settled.id}
+    BankRecall.objects.create(
+        reference="RC1", reason="fraud", state="refused", requested_by="x", requested_by_role="x",
+        requested_at=now, bank_connector_id=settled.bank_connector_id, **of_it,
+    )  # fmt: skip
+    Payout.objects.filter(pk=settled.pk).update(recall_status="refused")
+    AccountCorrection.objects.create(
+        account_id=uuid4(), corrected_account_id=uuid4(), code="C01", content=b"x", **of_it
+    )
     return sandbox
 
 

@@ -26,6 +26,7 @@ from payouts import (
     inbound,
     lifecycle,
     poller,
+    recalls,
 )
 from payouts.admission import PayoutRequest
 from payouts.audit import Actor
@@ -135,6 +136,7 @@ class World:
         dispatch.dispatch_due()
         doubt.recover_expired()
         doubt.resolve_in_doubt()
+        recalls.ask_due()
         inbound.poll_reports()
 
     def work_until(self, done: Callable[[], bool], *, seconds: float = 15) -> None:

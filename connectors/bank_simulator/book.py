@@ -23,7 +23,11 @@ from connectors.bank_simulator.scheme_clock import SchemeClock
 
 # When, which payment, and what: "settled", "returned" or one of NOTES.
 Due = tuple[datetime, int, str]
-NOTES = ("noticed", "recall_refused")  # Told by a report, and the payment's state stays as it is.
+NOTES = (
+    "noticed",
+    "recall_accepted",
+    "recall_refused",
+)  # Told by a report, and the payment's state stays as it is.
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,6 +190,10 @@ class Book:
             payment.return_code = event["note"]["code"]
         else:
             self.notes[payment.id, kind] = event["note"]
+        if event.get("says_yes"):
+            self.notes[payment.id, "recall_accepted"] = event["note"]
+            said = (datetime.fromisoformat(event["says_yes"]), payment.id, "recall_accepted")
+            heapq.heappush(self.due[bank], said)
         if kind != "returned" or payment.state is State.SETTLED:
             due = (datetime.fromisoformat(event["due"]), payment.id, kind)
             heapq.heappush(self.due[bank], due)

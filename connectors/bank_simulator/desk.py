@@ -351,6 +351,8 @@ class Desk:
                 "copies": copies,
             }
         )
+        if kind in NOTES:
+            return
         state = State.REJECTED if kind == "refused_late" else State(kind)
         told = rail.notices(payments, state, now=self.book.clock.now())
         held_s = self.faults.seconds_of("reordered_reports", rail.name) if hold else None

@@ -26,6 +26,7 @@ FAULTS = (
     "garbage",  # Books, answers 200 with rubbish.
     "wrong_amount",  # Books what was asked, acknowledges another amount.
     "return",  # Accepts and settles a payment, returns it with `code`.
+    "refuse_recall",  # Refuses with `code` to bring a payment back that it is asked for.
     "no_dedup",  # Books a repeat again.
     "silent",  # The report feed is empty until healed.
     "duplicate_report",  # A report appears twice in the feed, under two ids.

@@ -27,6 +27,7 @@ from connectors.bank_simulator.payments import (
     Line,
     Order,
     Payment,
+    RecallWish,
     Reply,
     State,
     Submission,
@@ -34,12 +35,14 @@ from connectors.bank_simulator.payments import (
     as_uuid,
     money,
 )
-from connectors.bank_simulator.rail import Incoming, Notice, Rail, json_reply
+from connectors.bank_simulator.rail import Incoming, Notice, TakesRecalls, json_reply
 
 MAX_AMOUNT = Decimal("1000000.00")
 MAX_TRANSFERS = 1000
 _AMOUNT = "the amount"  # Stands for it until it is written.
 _ASSESSED = ("CB_", "PY01")  # What the bank refuses itself, before the scheme hears of it.
+RETURN_REQUESTS = "v3/payments/fps/return-requests"
+RETURN_REASONS = ("DUPL", "TECH", "FRAD", "CUST", "AM09", "AC03")
 _STATUS = {
     State.ACCEPTED: "Accepted",
     State.REJECTED: "Rejected",
@@ -48,7 +51,7 @@ _STATUS = {
 }
 
 
-class FasterPaymentsRail(Rail):
+class FasterPaymentsRail(TakesRecalls):
     """One clearing bank."""
 
     name: ClassVar[str] = "faster_payments"
@@ -57,6 +60,16 @@ class FasterPaymentsRail(Rail):
     duplicate_code: ClassVar[str] = "DUPLICATE_REQUEST"
     default_code: ClassVar[str] = "AC07"
     decides_later: ClassVar[bool] = True
+    says_yes: ClassVar[bool] = True
+    recall_code: ClassVar[str] = "FOCR"
+    recall_refusals: ClassVar[Mapping[str, str]] = {
+        "unknown": "NOOR",
+        "refused": "NOOR",
+        "amount": "AM09",
+        "returned": "ARDT",
+        "late": "RETURN_REQUEST_TOO_LATE",
+        "asked": "ARDT",
+    }
 
     def admits(self, request: Incoming) -> bool:
         if request.method == "POST" and not _signed(request):
@@ -128,6 +141,57 @@ class FasterPaymentsRail(Rail):
         seed = hashlib.sha256(b"faster_payments webhooks of " + api_key.encode()).digest()
         signature = Ed25519PrivateKey.from_private_bytes(seed).sign(sealed)
         return sealed, {"DigitalSignature": base64.b64encode(signature).decode()}
+
+    def asks_back(self, request: Incoming) -> RecallWish | None:
+        if (request.method, request.path) != ("POST", RETURN_REQUESTS):
+            return None
+        told = _json(request.body)
+        key, amount = request.headers.get("x-request-id", ""), _at(told, "amount.instructedAmount")
+        if not re.fullmatch(r"[!-~]{1,100}", key) or _at(told, "requestId") != key:
+            raise UnreadableSubmission("X-Request-Id is missing, or the body names another")
+        if _at(told, "reason.code") not in RETURN_REASONS:
+            raise UnreadableSubmission("reason.code must be one of the scheme's")
+        if not re.fullmatch(r"[0-9]{1,12}\.[0-9]{2}", amount):
+            raise UnreadableSubmission("instructedAmount must have two decimals")
+        return RecallWish(
+            key=key,
+            digest=hashlib.sha256(request.body).hexdigest(),
+            reference=_at(told, "originalEndToEndIdentification"),
+            amount=Decimal(amount),
+            currency=_at(told, "amount.currency"),
+            details={"request": key},
+        )
+
+    def recall_answer(self, wish: RecallWish, *, refusal: str, detail: str, now: datetime) -> Reply:
+        if refusal:
+            status = 409 if refusal == self.duplicate_code else 400
+            return json_reply(status, {"code": refusal, "detail": detail})
+        return json_reply(202, {"requestId": wish.key})
+
+    def recall_until(self, settled_at: datetime) -> datetime:
+        return settled_at + timedelta(days=90)
+
+    def recalled_at(self, now: datetime) -> datetime:
+        return now
+
+    def note(
+        self,
+        kind: str,
+        notes: Sequence[tuple[Payment, Mapping[str, str]]],
+        *,
+        number: int,
+        now: datetime,
+        day: date,
+    ) -> Document:
+        events = []
+        for payment, note in notes:
+            payload = _told(payment, payment.state, amount=payment.amount)
+            payload |= {"requestId": note["request"]}
+            if kind == "recall_refused":
+                payload |= {"reasonCode": note["code"]}
+            said = "Refused" if kind == "recall_refused" else "Accepted"
+            events.append({"Type": f"ReturnRequest{said}", "Version": 1, "Payload": payload})
+        return Document.of("fps.events", json.dumps({"events": events}).encode())
 
 
 def _webhook(payment: Payment, state: State, *, now: datetime) -> bytes:

@@ -2,8 +2,8 @@
 
 The last digits say which, on every rail: 101 and 401 refused for good, 201 refused until somebody
 mends it, 601 refused once, 701 settled and returned, 801 accepted and refused later, 901 booked but
-not answered. At ACH also 301, settled and then corrected, and 501, settled and not given back when it
-is asked for. SEPA and SEPA Instant: an IBAN of the German bank code 37040044 (DE + check digits + bank
+not answered. At ACH also 301, settled and then corrected; where money can be asked back 501, settled
+and not given back. SEPA and SEPA Instant: an IBAN of the German bank code 37040044 (DE + check digits + bank
 code + ten-digit account number). ACH, wire and RTP: routing number 021000021. Faster Payments: sort
 code 089999. Mobile money: a number that ends in 0000 and the three digits. Every other account always
 accepts and always settles.
@@ -65,7 +65,12 @@ _ACH = {
 CORRECT_ACCOUNT = "123456789012"  # What a corrected account number is corrected to.
 
 
-_UK = _outcomes(wrong="AC03", mend="PY01", closed="AC07", once="BE08", returned="AC07", late="MS03")
+_UK = {
+    **_outcomes(
+        wrong="AC03", mend="PY01", closed="AC07", once="BE08", returned="AC07", late="MS03"
+    ),
+    "501": Magic(Outcome.KEPT, "CUST"),
+}
 _WALLETS = {
     "mtn": _outcomes(
         wrong="PAYEE_NOT_FOUND",
@@ -75,14 +80,17 @@ _WALLETS = {
         returned="REVERSED",
         late="EXPIRED",
     ),
-    "wave": _outcomes(
-        wrong="recipient-account-inactive",
-        mend="request-validation-error",
-        closed="recipient-account-blocked",
-        once="service-unavailable",
-        returned="REVERSED",
-        late="service-unavailable",
-    ),
+    "wave": {
+        **_outcomes(
+            wrong="recipient-account-inactive",
+            mend="request-validation-error",
+            closed="recipient-account-blocked",
+            once="service-unavailable",
+            returned="REVERSED",
+            late="service-unavailable",
+        ),
+        "501": Magic(Outcome.KEPT, "insufficient-funds"),
+    },
     "mpesa": _outcomes(
         wrong="2040", mend="2001", closed="8006", once="1001", returned="REVERSED", late="1019"
     ),

@@ -65,8 +65,9 @@ class RecallWish:
 
     key: str  # What makes it the same request when it comes again.
     digest: str
-    reference: str = ""  # Of the payment.
-    amount: Decimal | None = None
+    reference: str = ""  # Of the payment, or
+    payment_id: int = 0  # what the bank calls it.
+    amount: Decimal | None = None  # None: the request names none.
     currency: str = ""
     details: Mapping[str, str] = field(default_factory=dict)  # What the answers will need.
     refusal: str = ""

@@ -149,7 +149,10 @@ class TakesRecalls(Rail):
     """A rail on which money can be asked back, and where its reports say more than states."""
 
     recall_code: ClassVar[str]  # With which money that was asked back comes.
-    recall_refusals: ClassVar[Mapping[str, str]]  # recalls.WHY_NOT in the words of this rail.
+    # recalls.WHY_NOT in the words of this rail. What is not here is no refusal.
+    recall_refusals: ClassVar[Mapping[str, str]]
+    kept_code: ClassVar[str] = "CUST"  # What the fault `refuse_recall` says by itself.
+    says_yes: ClassVar[bool] = False  # A report says that money will come back, before it does.
 
     @abc.abstractmethod
     def asks_back(self, request: Incoming) -> RecallWish | None:
@@ -162,6 +165,10 @@ class TakesRecalls(Rail):
     @abc.abstractmethod
     def recall_until(self, settled_at: datetime) -> datetime:
         """Until when a payment can be asked back."""
+
+    def recalled_at(self, now: datetime) -> datetime:
+        """When money comes back that is given back (or is heard to be kept)."""
+        return self.returns_at(now)
 
     @abc.abstractmethod
     def note(

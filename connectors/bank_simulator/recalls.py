@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from connectors.bank_simulator.book import Book
+from connectors.bank_simulator.faults import FaultBoard
 from connectors.bank_simulator.payments import Payment, RecallWish, Reply, State
 from connectors.bank_simulator.rail import TakesRecalls
 
@@ -21,10 +22,13 @@ WHY_NOT: Mapping[str, str] = {
     "returned": "the money is back, or on its way",
     "late": "too long ago",
     "asked": "it was asked for before",
+    "kept": "who has it does not give it back",
 }
 
 
-def receive(book: Book, bank: str, rail: TakesRecalls, wish: RecallWish) -> Reply:
+def receive(
+    book: Book, faults: FaultBoard, *, bank: str, rail: TakesRecalls, wish: RecallWish
+) -> Reply:
     """Answer a recall; one that was seen before is answered as it was then."""
     with book.lock:
         key = f"recall:{wish.key}"
@@ -39,16 +43,32 @@ def receive(book: Book, bank: str, rail: TakesRecalls, wish: RecallWish) -> Repl
             return rail.recall_answer(wish, refusal=wish.refusal, detail=wish.detail, now=now)
         payment = _payment(book, bank, wish)
         why_not = _why_not(book, rail, wish, payment, now)
+        keeps = _keeps(faults, rail, payment)
+        if keeps and not why_not:
+            why_not = "kept"
         code, detail = rail.recall_refusals.get(why_not, ""), WHY_NOT.get(why_not, "")
+        if why_not == "kept" and code:  # Where the answer says so at once.
+            code = keeps
         reply = rail.recall_answer(wish, refusal=code, detail=detail, now=now)
         event = {"event": "recalled", "bank": bank, "key": key, "digest": wish.digest}
-        book.commit({**event, "reply": reply.to_json(), **_fate(rail, wish, payment, code, now)})
+        book.commit(
+            {**event, "reply": reply.to_json(), **_fate(rail, wish, payment, code, keeps, now)}
+        )
         return reply
 
 
 def _payment(book: Book, bank: str, wish: RecallWish) -> Payment | None:
-    payment_id = book.by_reference.get((bank, wish.reference)) if wish.reference else None
-    return book.payments[payment_id] if payment_id is not None else None
+    payment_id = wish.payment_id or book.by_reference.get((bank, wish.reference), 0)
+    payment = book.payments.get(payment_id)
+    return payment if payment is not None and payment.bank == bank else None
+
+
+def _keeps(faults: FaultBoard, rail: TakesRecalls, payment: Payment | None) -> str:
+    """The code with which who has the money keeps it, or nothing."""
+    if payment is None or payment.state is State.RETURNED:
+        return ""
+    fault = faults.take("refuse_recall", rail.name)
+    return payment.details.get("keeps", "") or ((fault.code or rail.kept_code) if fault else "")
 
 
 def _why_not(
@@ -58,7 +78,8 @@ def _why_not(
         return "unknown"
     if payment.state is State.REJECTED or payment.late_code:
         return "refused"
-    if (wish.amount, wish.currency) != (payment.amount, payment.currency):
+    named = (wish.amount, wish.currency)
+    if wish.amount is not None and named != (payment.amount, payment.currency):
         return "amount"
     if payment.state is State.RETURNED or payment.return_code:
         return "returned"
@@ -69,16 +90,21 @@ def _why_not(
 
 
 def _fate(
-    rail: TakesRecalls, wish: RecallWish, payment: Payment | None, refusal: str, now: datetime
+    rail: TakesRecalls,
+    wish: RecallWish,
+    payment: Payment | None,
+    refusal: str,
+    keeps: str,
+    now: datetime,
 ) -> dict[str, object]:
     """What the receiver's bank will do with it, and when. Nothing with what was refused here."""
-    if refusal or payment is None:
+    if refusal or payment is None or payment.state is State.RETURNED:
         return {"payment": None, "kind": "", "due": "", "note": {}}
-    keeps = payment.details.get("keeps", "")
     settled_at = payment.settles_at or now
     return {
         "payment": payment.id,
+        "says_yes": now.isoformat() if rail.says_yes and not keeps else "",
         "kind": "recall_refused" if keeps else "returned",
-        "due": rail.returns_at(max(now, settled_at)).isoformat(),
+        "due": rail.recalled_at(max(now, settled_at)).isoformat(),
         "note": {"code": keeps or rail.recall_code, **wish.details},
     }

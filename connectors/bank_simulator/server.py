@@ -180,8 +180,13 @@ class Handler(BaseHTTPRequestHandler):
         key = rail.asked_for(request)
         if key is not None:
             return self.server.desk.inquire(bank, rail, key, request) or rail.unknown()
-        if isinstance(rail, TakesRecalls) and (wish := rail.asks_back(request)) is not None:
-            return self._recall(bank, rail, wish)
+        if isinstance(rail, TakesRecalls):
+            try:
+                wish = rail.asks_back(request)
+            except UnreadableSubmission as unreadable:
+                return json_reply(400, {"code": "BAD_REQUEST", "detail": str(unreadable)})
+            if wish is not None:
+                return self._recall(bank, rail, wish)
         match (request.method, request.path):
             case ("POST", rail.resource):
                 return self._submit(bank, rail, request)
@@ -220,7 +225,9 @@ class Handler(BaseHTTPRequestHandler):
         desk = self.server.desk
         if desk.faults.take("busy", rail.name):
             return json_reply(503, {"code": "BUSY"}, Retry_After="1")
-        return self._spoil(recalls.receive(desk.book, bank, rail, wish), rail)
+        reply = recalls.receive(desk.book, desk.faults, bank=bank, rail=rail, wish=wish)
+        self.server.control.clock_moved.set()  # What can go back at once does so now.
+        return self._spoil(reply, rail)
 
     def _spoil(self, reply: Reply, rail: Rail) -> Reply:
         """What becomes of an answer when a fault hits it."""

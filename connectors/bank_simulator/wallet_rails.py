@@ -11,25 +11,28 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from connectors.bank_simulator import magic
 from connectors.bank_simulator.magic import Magic
 from connectors.bank_simulator.payments import (
+    Document,
     Line,
     Order,
     Payment,
+    RecallWish,
     Reply,
     State,
     Submission,
     UnreadableSubmission,
     as_uuid,
 )
-from connectors.bank_simulator.rail import Incoming, Notice, json_reply
+from connectors.bank_simulator.rail import Incoming, Notice, TakesRecalls, json_reply
 from connectors.bank_simulator.wallets import (
     WalletRail,
     digest,
@@ -41,6 +44,8 @@ from connectors.bank_simulator.wallets import (
     token_reply,
     wallet_order,
 )
+
+_REVERSAL = re.compile(r"v1/payout/pt-([0-9]{1,15})/reverse\Z")
 
 
 class MtnRail(WalletRail):
@@ -109,13 +114,53 @@ class MtnRail(WalletRail):
         ]
 
 
-class WaveRail(WalletRail):
+class WaveRail(WalletRail, TakesRecalls):
     """Wave payouts."""
 
     resource: ClassVar[str] = "v1/payout"
     banks: ClassVar[tuple[str, ...]] = ("wave",)
     default_code: ClassVar[str] = "recipient-account-inactive"
     duplicate_code: ClassVar[str] = "idempotency-mismatch"
+    recall_code: ClassVar[str] = "REVERSED"
+    kept_code: ClassVar[str] = "insufficient-funds"
+    # What is back already is answered like what goes back now.
+    recall_refusals: ClassVar[Mapping[str, str]] = {
+        "unknown": "not-found",
+        "refused": "payout-reversal-not-possible",
+        "late": "payout-reversal-time-limit-exceeded",
+        "kept": "insufficient-funds",
+    }
+
+    def asks_back(self, request: Incoming) -> RecallWish | None:
+        named = _REVERSAL.match(request.path)
+        if request.method != "POST" or named is None:
+            return None
+        key = request.headers.get("idempotency-key", "") or request.path
+        return RecallWish(key=key, digest=request.path, payment_id=int(named[1]))
+
+    def recall_answer(self, wish: RecallWish, *, refusal: str, detail: str, now: datetime) -> Reply:
+        """Nothing is said where the money is back."""
+        if refusal:
+            status = {"not-found": 404, self.duplicate_code: 409}.get(refusal, 400)
+            return json_reply(status, {"code": refusal, "message": detail})
+        return Reply(status=200, content_type="application/json", body=b"")
+
+    def recall_until(self, settled_at: datetime) -> datetime:
+        return settled_at + timedelta(days=3)
+
+    def recalled_at(self, now: datetime) -> datetime:
+        return now
+
+    def note(
+        self,
+        kind: str,
+        notes: Sequence[tuple[Payment, Mapping[str, str]]],
+        *,
+        number: int,
+        now: datetime,
+        day: date,
+    ) -> Document:
+        raise LookupError(f"Wave has no report of {kind}")
 
     def asked_for(self, request: Incoming) -> str | None:
         return searched(request, "v1/payouts/search", "client_reference")

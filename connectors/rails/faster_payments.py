@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from connectors.abilities import WebhookMessage
+from connectors.abilities import RecallOrder, RecallReason, WebhookMessage
 from connectors.accounts import canonical_details
 from connectors.base import (
     AccountDetails,
@@ -57,6 +57,17 @@ from connectors.schemes.limits import current_limits
 from connectors.schemes.reasons import FASTER_PAYMENTS, is_duplicate
 
 _PAYMENTS = "/v3/payments/fps"
+_RETURN_REQUESTS = "/v3/payments/fps/return-requests"
+# ISO 20022 ExternalCancellationReason1Code, as in a camt.056.
+_RECALL_CODES: Mapping[RecallReason, str] = {
+    RecallReason.DUPLICATE: "DUPL",
+    RecallReason.TECHNICAL: "TECH",
+    RecallReason.FRAUD: "FRAD",
+    RecallReason.CUSTOMER: "CUST",
+    RecallReason.WRONG_AMOUNT: "AM09",
+    RecallReason.WRONG_ACCOUNT: "AC03",
+}
+_NOT_RECALLED = frozenset({"NOOR", "AM09", "ARDT", "RETURN_REQUEST_TOO_LATE"})
 _REFERENCE = re.compile(r"[A-Za-z0-9]{1,35}", re.ASCII)
 _LIMITS = current_limits("faster_payments")
 _KINDS: Mapping[str, EventKind] = {
@@ -64,7 +75,10 @@ _KINDS: Mapping[str, EventKind] = {
     "Settled": EventKind.SETTLED,
     "Rejected": EventKind.REJECTED,
     "Returned": EventKind.RETURNED,
+    "ReturnRequestAccepted": EventKind.RECALL_ACCEPTED,
+    "ReturnRequestRefused": EventKind.RECALL_REFUSED,
 }
+_OF_RECALLS = (EventKind.RECALL_ACCEPTED, EventKind.RECALL_REFUSED)
 _CAPABILITIES = Capabilities(
     rail="faster_payments",
     account_types=frozenset({"uk_bank"}),
@@ -80,6 +94,8 @@ _CAPABILITIES = Capabilities(
     can_inquire=True,
     refuses_before_booking=frozenset({429, 503}),
     sends_webhooks=True,
+    can_recall=True,
+    recall_days=90,
     calendar=_LIMITS.calendar,
 )
 
@@ -152,6 +168,38 @@ class FasterPaymentsConnector:
         """Ask for today's statuses by our request id. Raises ConnectorMisconfigured only."""
         answer = self._api.inquire(_PAYMENTS, transmission.reference)
         return answer if isinstance(answer, Outcome) else _answer_to_outcome(answer, transmission)
+
+    def recall(self, order: RecallOrder) -> Outcome:
+        """Ask the clearing bank to ask the beneficiary's bank; both answer by report. Raises
+        ConnectorMisconfigured only.
+        """
+        content = {
+            "requestId": order.reference,
+            "originalEndToEndIdentification": order.payment_reference,
+            "originalTransactionId": order.bank_reference,
+            "amount": {"instructedAmount": f"{order.amount:.2f}", "currency": order.currency},
+            "reason": {
+                "code": _RECALL_CODES[order.reason],
+                "information": sepa_text(order.detail, 105),
+            },
+        }
+        body = json.dumps(content, separators=(",", ":")).encode()
+        answer = self._api.submit(
+            _RETURN_REQUESTS,
+            body=body,
+            content_type="application/json",
+            headers={"X-Request-Id": order.reference, "DigitalSignature": self._sign(body)},
+            refusals=_NOT_RECALLED,
+        )
+        if isinstance(answer, Outcome):
+            return answer
+        try:
+            ours = json_text(read_json(answer.body), "requestId") == order.reference
+        except UnreadableDocument as error:
+            return unreadable_answer(answer, "answer_unreadable", error.code)
+        if not ours:
+            return unreadable_answer(answer, "answer_mismatch", "speaks of another request")
+        return Outcome(kind=OutcomeKind.ACCEPTED, document=answer.body)
 
     def fetch_reports(self, cursor: str) -> ReportPage:
         """Fetch what was settled, rejected or returned after `cursor`. Raises ConnectorError."""
@@ -292,6 +340,7 @@ def _event(transaction: Mapping[str, Any], status: str) -> StatusEvent | None:
     return StatusEvent(
         kind=kind,
         reference=reference,
+        transmission_reference=json_text(transaction, "requestId") if kind in _OF_RECALLS else "",
         code=code,
         amount=json_amount(transaction, "amount"),
         currency=json_text(transaction, "currencyCode"),

@@ -83,6 +83,7 @@ class WalletConnector(abc.ABC):
     reference_form: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9]{1,35}", re.ASCII)
     dedup: ClassVar[Dedup]
     dedup_hours: ClassVar[int] = 0
+    recall_days: ClassVar[int] = 0  # 0: the operator knows no recall.
     calls_back: ClassVar[bool] = (
         False  # The operator tells us by itself: `abilities.ReadsWebhooks`.
     )
@@ -205,6 +206,8 @@ class WalletConnector(abc.ABC):
             can_inquire=True,
             refuses_before_booking=frozenset({429, 503}),
             sends_webhooks=self.calls_back,
+            can_recall=self.recall_days > 0,
+            recall_days=self.recall_days,
             calendar=limits.calendar,
         )
 

@@ -3,8 +3,9 @@
 Source: Wave Business API, payouts. The answer says at once whether the money arrived. A key that comes
 again with another body hears 409 idempotency-mismatch. Wave promises no length for a key's life; we
 claim 24 hours. Our reference is found again by `client_reference`; the payout's id travels in
-payment_reason (40 characters). Webhooks carry `Wave-Signature: t=<unix time>,v1=<hex>`, the HMAC-SHA-256
-of the time and the body; while a secret is changed there are two v1.
+payment_reason (40 characters). A payout is reversed by its id within three days; a reversal that was made
+is answered 200 again, with nothing in it. Webhooks carry `Wave-Signature: t=<unix time>,v1=<hex>`, the
+HMAC-SHA-256 of the time and the body; while a secret is changed there are two v1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from connectors.abilities import WebhookMessage, WebhookRefused
+from connectors.abilities import RecallOrder, WebhookMessage, WebhookRefused
 from connectors.base import (
     Dedup,
     EventKind,
@@ -43,6 +44,16 @@ from connectors.rails.webhooks import check_time
 from connectors.schemes.reasons import WAVE, ReasonTable
 
 _PAYOUT = "/v1/payout"
+_PAYOUT_ID = re.compile(r"pt-[A-Za-z0-9]{1,40}", re.ASCII)
+# The listed words for "it stays where it is": too late, the account is gone, the money is spent.
+_NOT_REVERSED = frozenset(
+    {
+        "payout-reversal-time-limit-exceeded",
+        "payout-reversal-account-terminated",
+        "payout-reversal-not-possible",
+        "insufficient-funds",
+    }
+)
 _SEARCH = "/v1/payouts/search?"
 _WEBHOOK = "wave.webhook"
 _UNIX_TIME = re.compile(r"[0-9]{1,11}", re.ASCII)
@@ -63,6 +74,7 @@ class WaveConnector(WalletConnector):
     dedup: ClassVar[Dedup] = Dedup.WINDOW
     dedup_hours: ClassVar[int] = 24
     calls_back: ClassVar[bool] = True
+    recall_days: ClassVar[int] = 3
 
     def order(self, instruction: PayoutInstruction, msisdn: str) -> Mapping[str, Any]:
         """A payout of a net amount to a number."""
@@ -106,6 +118,35 @@ class WaveConnector(WalletConnector):
         if not words:
             return Outcome(kind=OutcomeKind.NOT_FOUND, code="not_found", document=answer.body)
         return outcome_of(answer, transmission, words)
+
+    def recall(self, order: RecallOrder) -> Outcome:
+        """Reverse a payout; the answer says at once that the money is back. Raises
+        ConnectorMisconfigured only.
+        """
+        payout_id = order.bank_reference
+        if not _PAYOUT_ID.fullmatch(payout_id):  # We heard of it by report only.
+            found = self.inquire(order.transmission)
+            payout_id = found.bank_reference
+            if not _PAYOUT_ID.fullmatch(payout_id):
+                return Outcome(kind=OutcomeKind.UNKNOWN, code=found.code or "payout_not_found")
+        answer = self.api.submit(
+            f"{_PAYOUT}/{payout_id}/reverse",
+            body=b"",
+            content_type="application/json",
+            headers={"Idempotency-Key": order.reference},
+            refusals=_NOT_REVERSED,
+        )
+        if isinstance(answer, Outcome):
+            return answer
+        if answer.body.strip() not in (b"", b"{}"):
+            return unreadable_answer(answer, "answer_unreadable")
+        back = StatusEvent(
+            kind=EventKind.RETURNED,
+            reference=order.payment_reference,
+            code="REVERSED",
+            bank_reference=payout_id,
+        )
+        return Outcome(kind=OutcomeKind.ACCEPTED, events=[back], bank_reference=payout_id)
 
     def read_webhook(
         self, *, headers: Mapping[str, str], query: Mapping[str, str], body: bytes, now: datetime

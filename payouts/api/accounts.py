@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,6 +41,17 @@ class BeneficiariesView(Door):
         )
         shown = serializers.present_beneficiary(beneficiary)
         return fresh_or_replayed({"success": True, "beneficiary": shown}, fresh=fresh)
+
+
+class BeneficiaryView(Door):
+    """`/api/beneficiaries/{id}`: with what banks have corrected since."""
+
+    route: ClassVar[str] = "beneficiary"
+
+    @schema.shows_a_beneficiary
+    def get(self, request: Request, beneficiary_id: UUID) -> Response:
+        found = beneficiaries.get_beneficiary(beneficiary_id, tenant_id=actor_of(request).tenant_id)
+        return Response({"success": True, "beneficiary": serializers.present_beneficiary(found)})
 
 
 class DepositsView(Door):

@@ -42,11 +42,13 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
     "payout-cancel": {"POST": OPERATE},
     "payout-retry": {"POST": OPERATE},
     "payout-approve": {"POST": OPERATE},
+    "payout-recall": {"POST": OPERATE},
     "payouts-stats": {"GET": READ},
     "payouts-alerts": {"GET": OPERATE | {"billing_ops"}},
     "payouts-alert-resolve": {"POST": OPERATE},
     "connectors-health": {"GET": OPERATE | {"system"}},
     "beneficiaries": {"POST": CREATE},
+    "beneficiary": {"GET": READ},
     "ledger-deposits": {"POST": frozenset({"treasury_ops"})},
     "ledger-balances": {"GET": READ},
 }

@@ -19,11 +19,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from payouts import money, reasons, states
+from payouts import clock, corrections, money, reasons, recalls, states
 from payouts.api.requests import JsonNumber
 from payouts.audit import Actor
 from payouts.errors import PayoutError
-from payouts.models import Beneficiary, Payout, PayoutAlert, Priority, Status
+from payouts.models import AccountCorrection, Beneficiary, Payout, PayoutAlert, Priority, Status
 
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16_384
@@ -237,6 +237,13 @@ class ReasonInput(Strict):
     reason = Text(max_length=500)
 
 
+class RecallInput(Strict):
+    """`reason` is a code; `detail` is what the bank may read."""
+
+    reason = Choice([(reason, reason) for reason in recalls.REASONS])
+    detail = Text(max_length=105, required=False, allow_blank=True, allow_null=True, default="")
+
+
 class OptionalReasonInput(Strict):
     reason = Text(max_length=500, required=False, allow_blank=True, allow_null=True, default="")
 
@@ -277,6 +284,15 @@ class PayoutOutput(serializers.ModelSerializer[Payout]):
     status_reason = StatusReason(
         allow_null=True, read_only=True, help_text="Why it is not well; null when it is."
     )
+    settlement_finality = serializers.SerializerMethodField(
+        help_text="Of what is settled: final, or provisional until settlement_final_at."
+    )
+
+    def get_settlement_finality(self, payout: Payout) -> str | None:
+        if payout.status != Status.SETTLED:
+            return None
+        final_at = payout.settlement_final_at
+        return "final" if final_at is None or final_at <= clock.now() else "provisional"
 
     def get_content_hash(self, payout: Payout) -> str | None:
         waits = self.context.get(str(payout.id))
@@ -348,6 +364,8 @@ class AlertOutput(serializers.ModelSerializer[PayoutAlert]):
 
 def present_beneficiary(beneficiary: Beneficiary) -> dict[str, Any]:
     """A beneficiary with the last four of each account; the number itself never leaves."""
+    accounts = list(beneficiary.accounts.all())
+    corrected = corrections.of_accounts([account.id for account in accounts])
     return {
         "id": str(beneficiary.id),
         "name": beneficiary.name,
@@ -362,7 +380,19 @@ def present_beneficiary(beneficiary: Beneficiary) -> dict[str, Any]:
                 "country": account.country,
                 "institution": account.institution,
                 "status": account.status,
+                "corrected": _corrected(corrected.get(account.id)),
             }
-            for account in beneficiary.accounts.all()
+            for account in accounts
         ],
+    }
+
+
+def _corrected(correction: AccountCorrection | None) -> dict[str, Any] | None:
+    """Who pays this account pays `account_id`: its bank has said so by a code of its scheme."""
+    if correction is None:
+        return None
+    return {
+        "code": correction.code,
+        "at": correction.corrected_at,
+        "account_id": str(correction.corrected_account_id),
     }

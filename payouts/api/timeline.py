@@ -37,6 +37,7 @@ from payouts.models.bank import LIVE_ATTEMPT_STATES
 ENGINE = "system"
 OPERATORS = "finance_ops or treasury_ops"
 # Statuses, states of an attempt and kinds of evidence that tell of trouble.
+RECALLED = ("requested", "asked", "accepted")  # Asked back, and not yet ended.
 WRONG = frozenset({"in_doubt", "unknown", "not_sent", "failed", "dlq", "rejected", "returned"})
 
 
@@ -155,7 +156,7 @@ def _tried(attempts: list[PayoutAttempt], reader: Reader) -> Iterator[dict[str, 
 def _said(payout: Payout, reader: Reader) -> Iterator[dict[str, Any]]:
     """What banks said. What contradicts or repeats is for operators to weigh."""
     for said in BankEvidence.objects.filter(payout_id=payout.id).order_by("id"):
-        if said.effect != "moved" and not reader.inside:
+        if said.effect not in ("moved", "noted") and not reader.inside:
             continue
         yield _event(
             said.recorded_at,
@@ -236,6 +237,8 @@ def _next(payout: Payout, attempts: list[PayoutAttempt]) -> dict[str, Any] | Non
             action, at, who = "retry", payout.next_retry_at, "engine"
         case "dlq":
             action, at, who = "repair", None, OPERATORS
+        case "settled" if payout.recall_status in RECALLED:
+            action, at, who = "give_back", None, "bank"
         case "settled" if payout.settlement_final_at and payout.settlement_final_at > clock.now():
             action, at, who = "become_final", payout.settlement_final_at, "bank"
         case _:

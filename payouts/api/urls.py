@@ -7,7 +7,17 @@ from uuid import UUID
 from django.urls import path, register_converter
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from payouts.api import accounts, bank_events, figures, many, operators, quotes, timeline, views
+from payouts.api import (
+    accounts,
+    bank_events,
+    figures,
+    many,
+    operators,
+    quotes,
+    recalling,
+    timeline,
+    views,
+)
 
 
 class AnyCaseUuid:
@@ -47,7 +57,11 @@ urlpatterns = [
     path("payouts/<id:payout_id>/cancel", views.CancelView.as_view(), name="payout-cancel"),
     path("payouts/<id:payout_id>/retry", views.RetryView.as_view(), name="payout-retry"),
     path("payouts/<id:payout_id>/approve", views.ApproveView.as_view(), name="payout-approve"),
+    path("payouts/<id:payout_id>/recall", recalling.RecallView.as_view(), name="payout-recall"),
     path("beneficiaries", accounts.BeneficiariesView.as_view(), name="beneficiaries"),
+    path(
+        "beneficiaries/<id:beneficiary_id>", accounts.BeneficiaryView.as_view(), name="beneficiary"
+    ),
     path("ledger/deposits", accounts.DepositsView.as_view(), name="ledger-deposits"),
     path("ledger/balances", accounts.BalancesView.as_view(), name="ledger-balances"),
     path("bank-events/<str:connector>", bank_events.bank_event, name="bank-events"),

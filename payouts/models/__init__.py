@@ -21,13 +21,22 @@ from payouts.models.journal import (
     RoutingDecision,
     SandboxClock,
 )
-from payouts.models.party import Beneficiary, BeneficiaryAccount, Tenant
-from payouts.models.payout import HoldStatus, Payout, PayoutHold, Priority, Status
+from payouts.models.party import AccountCorrection, Beneficiary, BeneficiaryAccount, Tenant
+from payouts.models.payout import (
+    HoldStatus,
+    Payout,
+    PayoutHold,
+    Priority,
+    RecallStatus,
+    Status,
+)
+from payouts.models.recall import BankRecall, RecallState
 from payouts.models.routing import RoutingCursor, RoutingStatistic
 from payouts.models.sla import PayoutSlaRule, Weekend
 from payouts.models.tally import MetricCursor, MetricTotal
 
 __all__ = [
+    "AccountCorrection",
     "AttemptState",
     "AuditSeal",
     "BankConnector",
@@ -35,6 +44,7 @@ __all__ = [
     "BankDocument",
     "BankEvidence",
     "BankLetter",
+    "BankRecall",
     "BankSequence",
     "BankTransmission",
     "BatchSchedule",
@@ -54,6 +64,8 @@ __all__ = [
     "PayoutHold",
     "PayoutSlaRule",
     "Priority",
+    "RecallState",
+    "RecallStatus",
     "RoutingCursor",
     "RoutingDecision",
     "RoutingStatistic",

@@ -307,7 +307,8 @@ class BankEvidence(models.Model):
     bank_reference = models.TextField(default="", blank=True)
     # rejected, returned: what the code led to (`Reaction`), so that counting it anew gives the same.
     reaction = models.TextField(db_default="", blank=True)
-    effect = models.TextField()  # moved | nothing_new | contradiction | mismatch | unmatched
+    # moved | nothing_new | contradiction | mismatch | unmatched | noted | unusable
+    effect = models.TextField()
     recorded_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -77,3 +77,30 @@ class BeneficiaryAccount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} …{self.last4} {self.currency}"
+
+
+class AccountCorrection(models.Model):
+    """A receiving bank's correction of an account: from one row to the next. Append-only."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    tenant_id = models.UUIDField()
+    account_id = models.UUIDField()
+    corrected_account_id = models.UUIDField()
+    payout_id = models.UUIDField()
+    attempt_id = models.UUIDField()
+    code = models.TextField()  # The bank's, e.g. C01.
+    content = models.BinaryField()  # HMAC of what was said: the same word twice is one.
+    corrected_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "account_corrections"
+        constraints = [
+            # A chain, never a fork: what an account was corrected to is corrected in its turn.
+            models.UniqueConstraint(fields=["account_id"], name="account_corrections_of_account"),
+            models.UniqueConstraint(
+                fields=["attempt_id", "content"], name="account_corrections_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.account_id}"

@@ -33,6 +33,17 @@ class HoldStatus(models.TextChoices):
     REVERSED = "reversed", "given back"
 
 
+class RecallStatus(models.TextChoices):
+    """Whether the money was asked back. What became of the money is `Status`: only `returned` moves it."""
+
+    NONE = "none", "not recalled"
+    REQUESTED = "requested", "to be asked back"
+    ASKED = "asked", "the bank was asked"
+    ACCEPTED = "accepted", "the bank agreed"
+    REFUSED = "refused", "not given back"
+    RETURNED = "returned", "came back"
+
+
 class Priority(models.TextChoices):
     PRIORITY = "priority", "priority (operators)"
     INSTANT = "instant", "instant"
@@ -124,6 +135,7 @@ class Payout(models.Model):
     cancelled_at = models.DateTimeField(null=True)
     rejected_at = models.DateTimeField(null=True)
     returned_at = models.DateTimeField(null=True)
+    recall_status = models.TextField(choices=RecallStatus.choices, db_default=RecallStatus.NONE)
     reconciliation_status = models.TextField(default="unreconciled")
     reconciled_at = models.DateTimeField(null=True)
     # Record.
@@ -160,6 +172,11 @@ class Payout(models.Model):
             models.CheckConstraint(
                 condition=~Q(status="settled") | Q(settled_at__isnull=False),
                 name="payouts_settled_has_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(recall_status__in=["none", "requested", "asked", "accepted", "refused"])
+                | Q(recall_status="returned", status="returned"),
+                name="payouts_recall_status",
             ),
         ]
         indexes = [

@@ -12,8 +12,8 @@ ROWS = [
         "tests/test_ops_actions.py::test_an_operator_retries_a_dead_payout_with_a_reason",
         Cut(
             path="ops/admin.py",
-            old="    acts = (actions.RETRY, actions.APPROVE, actions.CANCEL)",
-            new="    acts = (actions.APPROVE, actions.CANCEL)",
+            old="    acts = (actions.RETRY, actions.APPROVE, actions.CANCEL, actions.RECALL)",
+            new="    acts = (actions.APPROVE, actions.CANCEL, actions.RECALL)",
         ),
     ),
     Row(

@@ -8,7 +8,7 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as drf
 
 from payouts.api import serializers
-from payouts.models import Status
+from payouts.models import RecallStatus, Status
 
 
 def body(name: str, **fields: Any) -> Any:
@@ -47,6 +47,13 @@ CARRIED_OUT = body(
     "CarriedOut", message=drf.CharField(), status=drf.ChoiceField(choices=Status.choices)
 )
 
+RECALLED = body(
+    "Recalled",
+    message=drf.CharField(),
+    status=drf.ChoiceField(choices=Status.choices),
+    recall_status=drf.ChoiceField(choices=RecallStatus.choices),
+)
+
 
 def _account() -> Any:
     text = drf.CharField
@@ -60,6 +67,15 @@ def _account() -> Any:
             "country": text(),
             "institution": text(),
             "status": text(),
+            "corrected": inline_serializer(
+                "Correction",
+                {
+                    "code": text(help_text="The receiving bank's, such as C01."),
+                    "at": drf.DateTimeField(),
+                    "account_id": drf.UUIDField(help_text="What is paid instead from then on."),
+                },
+                allow_null=True,
+            ),
         },
         many=True,
     )

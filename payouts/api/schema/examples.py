@@ -52,6 +52,7 @@ PAYOUT: dict[str, Any] = {
     "give_up_requested_at": None, "given_up_by": "",
     "processing_started_at": None, "sent_at": None, "settled_at": None, "settlement_final_at": None,
     "failed_at": None, "cancelled_at": None, "rejected_at": None, "returned_at": None,
+    "recall_status": "none", "settlement_finality": None,
     "reconciliation_status": "unreconciled", "reconciled_at": None, "created_by": USER,
     "created_by_role": "merchant_admin", "version": 1, "created_at": "2025-11-13T10:00:00Z",
     "updated_at": "2025-11-13T10:00:00Z",
@@ -89,6 +90,16 @@ def carried_out(name: str, status: int) -> dict[str, Any]:
     return {"success": True, "message": message, "status": became}
 
 
+RECALLED = {
+    "success": True,
+    "message": "The bank is asked: the money is back when the payout is returned",
+    "status": "settled",
+    "recall_status": "requested",
+}
+RECALLED_BEFORE = RECALLED | {
+    "message": "This request was carried out before: the status is what it led to since",
+    "recall_status": "asked",
+}
 _FIGURES: dict[str, Any] = {
     "total_payouts": 1500,
     "total_amount": "1500000.00",
@@ -174,8 +185,27 @@ ONE_BENEFICIARY = {
                 "country": "DE",
                 "institution": "COBADEFFXXX",
                 "status": "active",
+                "corrected": None,
             }
         ],
+    },
+}
+CORRECTION = {
+    "code": "C01", "at": "2025-11-18T09:00:00Z", "account_id": "01999999-0000-7000-8000-000000000009",
+}  # fmt: skip
+_ACCOUNT: dict[str, Any] = {
+    "id": ACCOUNT_ID, "type": "us_bank", "last4": "9012", "currency": "USD", "country": "US",
+    "institution": "021000021", "status": "active", "corrected": CORRECTION,
+}  # fmt: skip
+_PAID_INSTEAD = {"id": CORRECTION["account_id"], "last4": "5544", "corrected": None}
+CORRECTED_BENEFICIARY = {
+    "success": True,
+    "beneficiary": {
+        "id": BENEFICIARY_ID,
+        "name": "Anna Schmidt",
+        "beneficiary_type": "user",
+        "country": "US",
+        "accounts": [_ACCOUNT, _ACCOUNT | _PAID_INSTEAD],
     },
 }
 DEPOSIT_WISH = {

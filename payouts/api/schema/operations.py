@@ -187,6 +187,21 @@ approves = _verb(
     asked={"contentHash": examples.CONTENT_HASH},
     refused=("not_approvable", "self_approval_forbidden", "stale_version", "approval_expired"),
 )
+recalls = operation(
+    "recall_payout",
+    "Ask the bank for the money back, where the way of paying knows it and in time",
+    answers={202: (bodies.RECALLED, examples.RECALLED), 200: (bodies.RECALLED, examples.RECALLED_BEFORE)},
+    refused=(
+        "not_found", "not_recallable", "recall_not_supported", "recall_too_late", "recall_in_progress", *KEY, *BODY,
+    ),
+    parameters=[parameters.key(required=False)],
+    request=serializers.RecallInput,
+    asked={"paid twice": {"reason": "duplicate", "detail": "Paid twice for invoice 118"}},
+    description=(
+        "`recall_status` stands beside the status: requested, asked, accepted, refused, returned. The status"
+        " itself changes when the money is back (`returned`)."
+    ),
+)  # fmt: skip
 shows_statistics = operation(
     "payout_statistics",
     "Figures over all payouts, and by currency",
@@ -225,6 +240,12 @@ creates_a_beneficiary = operation(
     parameters=[parameters.key(required=False)],
     request=serializers.BeneficiaryInput,
     asked={"an IBAN": examples.BENEFICIARY_WISH},
+)
+shows_a_beneficiary = operation(
+    "get_beneficiary",
+    "Show somebody to pay, with what banks have corrected about their accounts",
+    answers={200: (bodies.ONE_BENEFICIARY, examples.CORRECTED_BENEFICIARY)},
+    refused=("not_found",),
 )
 deposits = operation(
     "deposit",

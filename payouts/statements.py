@@ -1,0 +1,60 @@
+"""One statement of a bank about one payment, as `evidence` takes it. Plain values: nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from payouts import audit
+
+TEXT_MAX = 500
+
+
+def clean(text: str) -> str:
+    """A bank's text as the database can keep it: no NUL, no lone surrogate, not endless."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:TEXT_MAX]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One statement about one payment.
+
+    `kind`: accepted, rejected, settled, returned (banks say these), unknown, not_sent (the engine knows
+    these about its own call); and what stands beside a status: correction, recall_asked, recall_accepted,
+    recall_refused. `reaction` says what a refusal leads to. `amount` None: not stated.
+    """
+
+    source: str  # answer | inquiry | report | engine | letter
+    source_key: str
+    position: int
+    bank_connector_id: UUID
+    reference: str
+    kind: str
+    code: str = ""
+    detail: str = ""
+    amount: Decimal | None = None
+    currency: str = ""
+    value_date: date | None = None
+    bank_reference: str = ""
+    reaction: str = "retry"  # not_sent with "repair": the bytes cannot even be built
+    retry_after_s: float | None = None
+    final_on: date | None = None  # settled: the end of the rail's return window
+    recall_reference: str = ""  # Answers to a recall: which one they answer, "" when not said.
+    # correction: the account's fields as the receiving bank has them. Full numbers: never to be kept in clear.
+    corrected: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in (
+            "reference",
+            "code",
+            "detail",
+            "currency",
+            "bank_reference",
+            "recall_reference",
+        ):
+            object.__setattr__(self, name, clean(getattr(self, name)))
+        if self.kind == "correction":  # Banks write the corrected number into their text, too.
+            object.__setattr__(self, "detail", audit.without_personal_data(self.detail))
