@@ -23,7 +23,7 @@ ONLY_LONG = {"F39", "F40", "F48"}  # A full disk, a moved clock.
 
 def test_every_fault_and_input_has_one_row() -> None:
     assert [row.id for row in proofs()] == list(IDS)
-    assert len(IDS) == 127
+    assert len(IDS) == 129
 
 
 def test_a_row_says_what_it_shows_and_how_or_what_it_waits_for() -> None:

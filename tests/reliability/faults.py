@@ -16,6 +16,7 @@ DOORBELL = "tests/test_faults_doorbell.py"
 EVENTS = "tests/test_bank_events.py"
 EVIDENCE = "tests/test_evidence.py"
 FAILOVER = "tests/test_failover.py"
+FILES = "tests/test_faults_files.py"
 HTTP = "tests/test_connectors_http.py"
 LONG = "tests/test_faults_long.py"
 MORE = "tests/test_attacks_more.py"
@@ -201,6 +202,11 @@ ROWS: tuple[Proof, ...] = (
     _row("F55", "Two operators at once: one effect.",
          f"{DATABASE}::test_F55_two_operators_who_retry_at_once_have_one_effect",
          f"{RACES}::test_a_double_click_has_one_effect"),
+    _row("F57", "A message accepted in part: each item by itself; who is not mentioned is in doubt, not failed.",
+         f"{FILES}::test_F57_three_of_a_hundred_are_refused_and_ninety_seven_are_sent",
+         f"{FILES}::test_F57_whom_a_partial_answer_does_not_mention_is_in_doubt_and_not_failed"),
+    _row("F58", "A file whose acknowledgement is lost: found by its name, known when it comes again.",
+         f"{FILES}::test_F58_a_file_that_was_acknowledged_to_nobody_is_found_by_its_name_and_known_when_it_comes_again"),
     _row("F61", "Killed between fetching reports and noting it: fetched again, without effect.",
          f"{DATABASE}::test_F61_reports_that_were_fetched_and_not_noted_are_fetched_again_without_effect"),
     _row("F62", "A lower number is committed later: no reader with a cursor passes it over.",
