@@ -220,6 +220,19 @@ def test_an_address_is_good_for_its_own_payment_only(driver: str) -> None:
     assert address_of(driver, 1, callback_secret="another") != first
 
 
+def test_an_address_is_good_for_its_own_purpose_only() -> None:
+    """M-Pesa's time-out is not its result, whoever changes the word."""
+    order = json.loads(
+        build("mpesa", config("mpesa")).prepare([instruction("mpesa")], NUMBERS).body
+    )
+    timeout = dict(parse_qsl(urlsplit(order["QueueTimeOutURL"]).query))
+    body = callback("mpesa", instruction("mpesa").reference)
+    assert read(config("mpesa"), "mpesa", body, query=timeout) == []
+    for what in ("result", "state", "", "else"):
+        with pytest.raises(WebhookRefused, match="signature_invalid"):
+            read(config("mpesa"), "mpesa", body, query={**timeout, "what": what})
+
+
 def test_without_a_secret_mtn_is_given_no_address_and_m_pesa_no_order() -> None:
     assert address_of("mtn", 1, callback_secret="") == ""
     with pytest.raises(ConnectorMisconfigured, match="callback_url"):
