@@ -16,6 +16,7 @@ US = {"type": "us_bank", "currency": "USD", "routingNumber": "021000021", "accou
 UK = {"type": "uk_bank", "currency": "GBP", "sortCode": "089999"}
 XOF = {"type": "mobile_money", "currency": "XOF"}
 IBANS = {"": "DE89370400440532013000", "401": "DE08370400440000000401", "701": "DE56370400440000000701"}  # fmt: skip
+UK_ACCOUNTS = {"": "66374958", "401": "90004401", "701": "90005701"}
 REFUSED, COMES_BACK = (
     "401",
     "701",
@@ -41,7 +42,7 @@ def _us(end: str) -> dict[str, str]:
 
 
 def _uk(end: str) -> dict[str, str]:
-    return {**UK, "accountNumber": f"90000{end}" if end else "66374958"}
+    return {**UK, "accountNumber": UK_ACCOUNTS[end]}
 
 
 def _iban(end: str) -> dict[str, str]:

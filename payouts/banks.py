@@ -51,6 +51,7 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
+from connectors.formats.latin import is_payable_name
 from connectors.schemes import abilities, cutoffs
 from connectors.schemes.abilities import hours_of
 from connectors.schemes.limits import limits_on
@@ -98,6 +99,7 @@ __all__ = [
     "configure",
     "find_reason",
     "health_report",
+    "is_payable_name",
     "hours_of",
     "may_send",
     "note_broken",

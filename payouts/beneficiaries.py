@@ -85,6 +85,9 @@ def index_of(details: Mapping[str, str]) -> bytes:
 
 
 def _canonical(request: NewBeneficiary) -> banks.CanonicalAccount:
+    if not banks.is_payable_name(request.name):
+        detail = "invalid_name: no bank could write this name"
+        raise PayoutError("account_invalid", detail, param="name")
     try:
         return banks.canonical_account(request.account_type, request.details, request.country)
     except banks.AccountInvalid as invalid:

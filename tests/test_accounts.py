@@ -169,6 +169,8 @@ REFUSED = [
     ("uk_bank", {**UK, "sort_code": "08999"}, {"sort_code": "invalid_sort_code"}),
     ("uk_bank", {**UK, "account_number": "6637495"}, {"account_number": "invalid_account_number"}),
     ("uk_bank", {**UK, "sort_code": 89999}, {"sort_code": "invalid_sort_code"}),
+    ("uk_bank", {**UK, "account_number": "66374959"}, {"account_number": "modulus_check_failed"}),
+    ("iban", {"iban": "FR8420041010050500013M02607"}, {"iban": "national_check_failed"}),
     # B67
     ("mobile_money", {"msisdn": "+22177123456"}, {"msisdn": "invalid_msisdn"}),
     ("mobile_money", {"msisdn": "+2217712345678"}, {"msisdn": "invalid_msisdn"}),

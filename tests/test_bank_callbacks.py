@@ -26,7 +26,7 @@ from tests.bank_simulator_client import until
 from tests.world import World
 
 REFUSED_LATE = {
-    "faster_payments": ({"sort_code": "089999", "account_number": "90000801"}, "MS03"),
+    "faster_payments": ({"sort_code": "089999", "account_number": "90002801"}, "MS03"),
     "wave": ({"msisdn": "+221770000801", "operator": "wave"}, "service-unavailable"),
     "mtn": ({"msisdn": "+2250500000801"}, "EXPIRED"),
     "mpesa": ({"msisdn": "+254700000801"}, "1019"),
@@ -183,7 +183,7 @@ def test_a_return_that_is_told_before_the_settlement_stays_a_return(
     real_sandbox: World, name: str
 ) -> None:
     back = {
-        "faster_payments": {"sort_code": "089999", "account_number": "90000701"},
+        "faster_payments": {"sort_code": "089999", "account_number": "90005701"},
         "wave": {"msisdn": "+221770000701", "operator": "wave"},
     }[name]
     rail = SENDERS[name].address.partition(":")[2]

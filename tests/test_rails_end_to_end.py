@@ -57,7 +57,7 @@ RAILS = {
         method="bank_transfer",
         connector="default:faster_payments",
         good={"sort_code": "089999", "account_number": "66374958"},
-        refused={"sort_code": "089999", "account_number": "90000401"},
+        refused={"sort_code": "089999", "account_number": "90004401"},
         code="AC07",
     ),
     "orange": Rail(

@@ -22,7 +22,7 @@ from tests.world import World
 
 WAVE, KEPT = "+2250700000001", "+2250700000501"
 FPS = {"sort_code": "089999", "account_number": "66374958"}
-FPS_KEPT = {"sort_code": "089999", "account_number": "90000501"}
+FPS_KEPT = {"sort_code": "089999", "account_number": "90001501"}
 
 
 def paid(world: World, **account: str) -> Payout:

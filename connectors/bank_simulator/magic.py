@@ -118,7 +118,7 @@ def for_uk_account(number: str) -> Magic | None:
     """The fixed outcome of a sort code and account number in one, if they have one."""
     if number[:6] != UK_SORT_CODE:
         return None
-    return _UK.get(_ending(number[6:], "90000"))
+    return _UK.get(number[-3:]) if number[6:10] == "9000" and len(number) == 14 else None
 
 
 def for_wallet(number: str, operator: str) -> Magic | None:

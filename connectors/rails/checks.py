@@ -16,8 +16,9 @@ from connectors.base import (
     FieldError,
     PayoutInstruction,
 )
-from connectors.formats.latin import is_payable_name
+from connectors.formats.latin import is_payable_name, sepa_text
 from connectors.schemes.currencies import fits_currency
+from connectors.schemes.holder_names import HOLDER_NAMES
 
 
 def check_account(account: AccountDetails, capabilities: Capabilities) -> list[FieldError]:
@@ -25,8 +26,8 @@ def check_account(account: AccountDetails, capabilities: Capabilities) -> list[F
     errors: list[FieldError] = []
     if account.currency not in capabilities.currencies:
         errors.append(_error("currency", "currency_unsupported", "not carried by this rail"))
-    if not is_payable_name(account.holder_name):
-        errors.append(_error("holder_name", "invalid_name", "cannot be written in Latin letters"))
+    name_error = check_holder_name(account.holder_name, capabilities.rail)
+    errors += [name_error] if name_error else []
     if account.type not in capabilities.account_types:
         errors.append(_error("type", "account_type_unsupported", "not carried by this rail"))
         return errors
@@ -35,6 +36,18 @@ def check_account(account: AccountDetails, capabilities: Capabilities) -> list[F
     except AccountInvalid as invalid:
         errors.extend(invalid.errors)
     return errors
+
+
+def check_holder_name(name: str, rail: str) -> FieldError | None:
+    """Say what keeps a holder's name off a rail. Codes: invalid_name, name_too_long."""
+    if not is_payable_name(name) or not sepa_text(name, len(name) * 4):
+        return _error("holder_name", "invalid_name", "cannot be written in Latin letters")
+    rule = HOLDER_NAMES[rail]
+    # One letter may become several ("щ" is "shch"): cut behind the limit to see whether it is passed.
+    if not rule.cut and len(sepa_text(name, rule.longest + 2)) > rule.longest:
+        detail = f"is longer than {rule.longest} characters once it is written in Latin letters"
+        return _error("holder_name", "name_too_long", detail)
+    return None
 
 
 def check_instruction(

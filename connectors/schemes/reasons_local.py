@@ -118,4 +118,10 @@ file_numbers_exhausted repair later | No file name is left for this day
 account_unreadable repair ours | The account cannot be deciphered: a key is missing
 approval_stale repair ours | It is not what was approved: a second person must look again
 invalid_name repair name | The name cannot be written on this rail
+name_too_long repair name | The name is longer than this rail carries
+national_check_failed repair number | The IBAN's national check digits are wrong
+modulus_check_failed repair number | The account number does not belong to the sort code
+payee_no_match repair name | The payee's bank says that the account has another name
+payee_close_match repair name | The payee's bank says that the account has a similar name
+payee_not_verified repair name | Nobody could say whose account it is
 """

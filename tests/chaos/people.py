@@ -31,7 +31,7 @@ MORE: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "iban_once": ("DE", {"type": "iban", "currency": "EUR", "iban": "DE40370400440000000601"}, {}),
     "iban_back": ("DE", {"type": "iban", "currency": "EUR", "iban": "DE56370400440000000701"}, {}),
     "uk_closed": ("GB", {"type": "uk_bank", "currency": "GBP", "sortCode": "089999",
-                         "accountNumber": "90000401"}, {}),
+                         "accountNumber": "90004401"}, {}),
 }  # fmt: skip
 
 
