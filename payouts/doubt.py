@@ -211,7 +211,9 @@ def _may_resend(bank: BankLine, question: Question) -> bool:
         window = able.dedup_window or timedelta(0)
         if now > question.first_sent_at + window - WINDOW_MARGIN:
             return False
-    return now >= question.last_sent_at + timedelta(seconds=settings.CALL_DEADLINE_S)
+    # An instant scheme may still be working on it until its own clock has run out.
+    quiet = max(timedelta(seconds=settings.CALL_DEADLINE_S), able.answers_within or timedelta(0))
+    return now >= question.last_sent_at + quiet
 
 
 def _resend(bank: BankLine, question: Question) -> bool:

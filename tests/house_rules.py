@@ -315,6 +315,7 @@ TELLERS = {
     "connectors/bank_simulator/scheme_clock.py": "another company's clock",
     "connectors/bank_simulator/postman.py": "another company's clock",
     "connectors/bank_simulator/wallets.py": "another company's clock",
+    "connectors/rails/interbank.py": "a question to a bank says when it is asked",
     "connectors/http.py": "Retry-After may name a date",
     "payouts/api/auth.py": "how old a signature is",
     "payouts/api/tokens.py": "whether a token is still good",

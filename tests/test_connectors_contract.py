@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from holidays import financial_holidays
 
+from connectors.abilities import Recalls
 from connectors.base import (
     Connector,
     ConnectorConfig,
@@ -71,6 +72,9 @@ def test_capabilities_are_sane(driver: str) -> None:
     assert not can.refuses_before_booking - {429, 503}
     assert not can.calendar or financial_holidays(can.calendar, years=2026)
     assert can.style in TransmissionStyle
+    assert can.can_recall == isinstance(connector_of(driver), Recalls)
+    assert can.can_recall == (can.recall_days > 0)
+    assert can.answers_within is None or can.answers_within > timedelta(0)
 
 
 def test_preparing_twice_gives_the_same_bytes(driver: str) -> None:
@@ -250,6 +254,10 @@ def test_an_inquiry_that_fails_says_nothing_about_the_order(
         return
     expected = OutcomeKind.NOT_FOUND if what == "not found" else OutcomeKind.UNKNOWN
     assert outcome.kind is expected
+    if driver in ("rtp", "wire"):  # By pacs.028.
+        assert bank.asked[0].path == f"/{driver}/default/status-requests"
+        assert f"<OrgnlMsgId>{sent.reference}<".encode() in bank.asked[0].body
+        return
     assert bank.asked[0].method == "GET"
     reference = sent.reference if RAIL_OF.get(driver) is None else sent.instruction_references[0]
     assert bank.asked[0].path.endswith(("/" + reference, "reference=" + reference))

@@ -89,7 +89,7 @@ class AchRail(TakesRecalls):
     def recall_answer(self, wish: RecallWish, *, refusal: str, detail: str, now: datetime) -> Reply:
         return _json(ach_reports.reversal_answer(wish, refusal=refusal, detail=detail))
 
-    def recall_until(self, settled_at: datetime) -> datetime:
+    def recall_until(self, settled_at: datetime, wish: RecallWish) -> datetime:
         return scheme_clock.ach_reversal_until(settled_at)
 
     def note(

@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.bank_simulator.journal import Event, Journal
@@ -21,10 +21,13 @@ from connectors.bank_simulator.payments import Document, Line, Payment, Reply, S
 from connectors.bank_simulator.rails import rail_of
 from connectors.bank_simulator.scheme_clock import SchemeClock
 
+POSTING = timedelta(seconds=1)  # Between two words about a payment that is not posted.
+
 # When, which payment, and what: "settled", "returned" or one of NOTES.
 Due = tuple[datetime, int, str]
 NOTES = (
     "noticed",
+    "pending",
     "recall_accepted",
     "recall_refused",
 )  # Told by a report, and the payment's state stays as it is.
@@ -109,6 +112,8 @@ class Book:
             self._apply_recalled(event)
         elif kind in NOTES:
             self.told.update((payment_id, kind) for payment_id in event["payments"])
+            for payment_id in event["payments"] if kind == "pending" else ():
+                self.payments[payment_id].pending_told = True
             self._publish(event)
         elif kind == "released":
             feed = self.feeds[event["bank"]]
@@ -126,7 +131,7 @@ class Book:
             payment = Payment.from_json(raw)
             self.payments[payment.id] = payment
             self.by_reference.setdefault((bank, payment.reference), payment.id)
-            self._expect(payment)
+            self._expect(payment, datetime.fromisoformat(event["at"]))
             if not payment.late_code:
                 state = "rejected" if payment.verdict is State.REJECTED else "booked"
                 self._write_record(payment, state, event["at"])
@@ -138,9 +143,15 @@ class Book:
                 refused_whole=event["refused_whole"],
             )
 
-    def _expect(self, payment: Payment) -> None:
+    def _expect(self, payment: Payment, booked_at: datetime) -> None:
         """Note what is still to happen to a payment by itself."""
-        if payment.late_code:
+        if "unposted" in payment.details:
+            payment.return_code = payment.details["unposted"]
+            self.notes[payment.id, "pending"] = {}
+            for steps, kind in ((1, "pending"), (2, "returned")):
+                due = (booked_at + steps * POSTING, payment.id, kind)
+                heapq.heappush(self.due[payment.bank], due)
+        elif payment.late_code:
             heapq.heappush(self.late, (payment.late_at, payment.id))
         elif payment.settles_at is not None:
             heapq.heappush(self.due[payment.bank], (payment.settles_at, payment.id, "settled"))
@@ -247,8 +258,10 @@ class Book:
         """A replayed journal leaves behind on the list what has happened since."""
         if item[2] in NOTES:
             return (item[1], item[2]) not in self.told
-        before = State.ACCEPTED if item[2] == "settled" else State.SETTLED
-        return self.payments[item[1]].state is before
+        payment = self.payments[item[1]]
+        unposted = "unposted" in payment.details  # Comes back without having arrived.
+        before = State.ACCEPTED if item[2] == "settled" or unposted else State.SETTLED
+        return payment.state is before
 
     def late_due(self) -> dict[tuple[str, str], list[int]]:
         """Payments to be refused now although accepted, by bank and message; due until done."""
@@ -263,4 +276,5 @@ class Book:
 
 
 def _same_report(first: Due, other: Due) -> bool:
-    return first[2] == other[2] and first[0].date() == other[0].date()
+    alone = first[2] == "pending"  # Such a report is about one message.
+    return not alone and first[2] == other[2] and first[0].date() == other[0].date()

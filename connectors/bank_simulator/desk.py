@@ -16,6 +16,7 @@ from typing import Any
 
 from connectors.bank_simulator.book import NOTES, Book, Message
 from connectors.bank_simulator.faults import FaultBoard
+from connectors.bank_simulator.flights import Flights
 from connectors.bank_simulator.magic import Magic, Outcome
 from connectors.bank_simulator.payments import (
     Document,
@@ -65,6 +66,7 @@ class Desk:
         self.book = book
         self.faults = faults
         self.postman = postman
+        self.flights = Flights()
 
     def receive(self, bank: str, rail: Rail, submission: Submission) -> Receipt:
         """Decide on a message or file; one that was seen before is answered as it was then."""
@@ -173,10 +175,11 @@ class Desk:
         if magic and outcome is Outcome.REFUSED_LATE:
             second_thoughts = magic.code
         late = bool(second_thoughts)
+        unposted = outcome is Outcome.UNPOSTED
         settles_at = None
         now = self.book.clock.now()
         wanted_on = rail.wanted_on(order, now)
-        if accepted and not late and wanted_on is not None:
+        if accepted and not late and not unposted and wanted_on is not None:
             settles_at = rail.settles_at(now, wanted_on)
         decision.unanswered |= outcome is Outcome.UNANSWERED
         verdict = State.ACCEPTED if accepted else State.REJECTED
@@ -234,6 +237,8 @@ class Desk:
         """A message's payments as they stand today, or None when it was never received."""
         with self.book.lock:
             message = self.book.messages.get((bank, key))
+            if message is None and self.flights.has(bank, key):
+                return rail.in_flight()
             if message is None or message.refused_whole:
                 return message.reply if message else None
             lines = self.book.lines_of(message)
@@ -372,7 +377,7 @@ class Desk:
 
 def _remembered(magic: Magic | None, outcome: Outcome | None) -> dict[str, str]:
     """What an account's fixed outcome will be needed for later: the account itself is not kept."""
-    names = {Outcome.CORRECTED: "notice", Outcome.KEPT: "keeps"}
+    names = {Outcome.CORRECTED: "notice", Outcome.KEPT: "keeps", Outcome.UNPOSTED: "unposted"}
     return {names[outcome]: magic.code} if magic and outcome in names else {}
 
 

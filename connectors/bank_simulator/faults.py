@@ -22,6 +22,7 @@ FAULTS = (
     "late_answer",  # Books, answers `seconds` later.
     "cut",  # Books, drops the connection.
     "late_booking",  # Books `seconds` later, never answers.
+    "slow_receiver",  # An instant scheme's receiver takes `seconds`; beyond its clock: refused.
     "reject",  # Refuses a payment with `code`.
     "garbage",  # Books, answers 200 with rubbish.
     "wrong_amount",  # Books what was asked, acknowledges another amount.

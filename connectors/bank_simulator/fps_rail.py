@@ -168,7 +168,7 @@ class FasterPaymentsRail(TakesRecalls):
             return json_reply(status, {"code": refusal, "detail": detail})
         return json_reply(202, {"requestId": wish.key})
 
-    def recall_until(self, settled_at: datetime) -> datetime:
+    def recall_until(self, settled_at: datetime, wish: RecallWish) -> datetime:
         return settled_at + timedelta(days=90)
 
     def recalled_at(self, now: datetime) -> datetime:

@@ -3,9 +3,13 @@
 The last digits say which, on every rail: 101 and 401 refused for good, 201 refused until somebody
 mends it, 601 refused once, 701 settled and returned, 801 accepted and refused later, 901 booked but
 not answered. At ACH also 301, settled and then corrected; where money can be asked back 501, settled
-and not given back. SEPA and SEPA Instant: an IBAN of the German bank code 37040044 (DE + check digits + bank
-code + ten-digit account number). ACH, wire and RTP: routing number 021000021. Faster Payments: sort
-code 089999. Mobile money: a number that ends in 0000 and the three digits. Every other account always
+and not given back, and where ISO 20022 is spoken 511, settled and no answer when it is asked back.
+On SEPA Instant and RTP 551, the receiver's bank is too late (AB05); on RTP 851, accepted without
+posting, then pending, then sent back.
+
+SEPA and SEPA Instant: an IBAN of the German bank code 37040044 (DE + check digits + bank code +
+ten-digit account number). ACH, wire and RTP: routing number 021000021. Faster Payments: sort code
+089999. Mobile money: a number that ends in 0000 and the three digits. Every other account always
 accepts and always settles.
 """
 
@@ -27,6 +31,7 @@ class Outcome(enum.StrEnum):
     RETURNED = "returned"  # Accepted, settled, sent back.
     REFUSED_LATE = "refused_late"  # Accepted, then refused by a report.
     UNANSWERED = "unanswered"  # Booked, but the first request hears nothing.
+    UNPOSTED = "unposted"  # Accepted without posting, then pending, then sent back.
     CORRECTED = "corrected"  # Settled; then its bank says what the account is called today.
     KEPT = "kept"  # Settled, and not given back when it is asked for.
 
@@ -54,9 +59,20 @@ def _outcomes(
     }
 
 
-_ISO = _outcomes(
-    wrong="AC01", mend="RC01", closed="AC04", once="ED05", returned="AC04", late="ED05"
-)
+_ISO = {
+    **_outcomes(
+        wrong="AC01", mend="RC01", closed="AC04", once="ED05", returned="AC04", late="ED05"
+    ),
+    "501": Magic(Outcome.KEPT, "CUST"),
+    "511": Magic(Outcome.KEPT, "SILENT"),
+}
+_INSTANT = {**_ISO, "551": Magic(Outcome.REFUSED, "AB05")}
+_BY_SCHEME = {
+    "sepa": _ISO,
+    "wire": _ISO,
+    "sepa_instant": _INSTANT,
+    "rtp": {**_INSTANT, "851": Magic(Outcome.UNPOSTED, "AC07")},
+}
 _ACH = {
     **_outcomes(wrong="R04", mend="R13", closed="R16", once="R31", returned="R03", late="R32"),
     "301": Magic(Outcome.CORRECTED, "C01"),
@@ -100,18 +116,18 @@ _WALLETS = {
 }
 
 
-def for_iban(iban: str) -> Magic | None:
+def for_iban(iban: str, *, scheme: str) -> Magic | None:
     """The fixed outcome of an IBAN, if it has one."""
     if len(iban) != 22 or not iban.startswith("DE") or iban[4:12] != SEPA_BANK_CODE:
         return None
-    return _ISO.get(_ending(iban[12:], "0000000"))
+    return _BY_SCHEME[scheme].get(_ending(iban[12:], "0000000"))
 
 
-def for_us_account(routing: str, account: str, *, iso: bool = False) -> Magic | None:
-    """The fixed outcome of a routing and account number, if they have one; `iso` for ISO codes."""
+def for_us_account(routing: str, account: str, *, scheme: str = "") -> Magic | None:
+    """The fixed outcome of a routing and account number, if they have one: of ACH, or of a scheme."""
     if routing != ACH_ROUTING:
         return None
-    return (_ISO if iso else _ACH).get(_ending(account, "900000000"))
+    return _BY_SCHEME.get(scheme, _ACH).get(_ending(account, "900000000"))
 
 
 def for_uk_account(number: str) -> Magic | None:

@@ -18,6 +18,7 @@ from lxml import etree
 
 from connectors.bank_simulator.payments import Order, Submission, as_uuid
 from connectors.bank_simulator.scheme_clock import NEW_YORK
+from connectors.bank_simulator.sepa_rules import is_address
 from connectors.bank_simulator.strict_xml import (
     GroupRefused,
     Shape,
@@ -123,10 +124,23 @@ def _check_header(root: etree._Element, scheme: Scheme) -> None:
     assert header is not None
     if header.findtext("NbOfTxs") != "1":
         raise GroupRefused("AM18", "one transaction in each message")
+    _check_sum(root, header)
     if header.findtext("SttlmInf/SttlmMtd") != "CLRG":
         raise GroupRefused("FF01", "SttlmMtd must be CLRG")
     if header.findtext("SttlmInf/ClrSys/Cd") != scheme.clearing_system:
         raise GroupRefused("FF01", "not a message of this clearing system")
+
+
+def _check_sum(root: etree._Element, header: etree._Element) -> None:
+    amount = root.findtext("FIToFICstmrCdtTrf/CdtTrfTxInf/IntrBkSttlmAmt") or ""
+    for name in ("CtrlSum", "TtlIntrBkSttlmAmt"):
+        claimed = header.findtext(name)
+        if claimed is None:
+            continue
+        if not (_AMOUNT.match(claimed) and _AMOUNT.match(amount)) or Decimal(claimed) != Decimal(
+            amount
+        ):
+            raise GroupRefused("AM10", f"{name} is not the amount sent")
 
 
 def _order(node: etree._Element, now: datetime, scheme: Scheme) -> Order:
@@ -192,8 +206,10 @@ def _party_refusal(node: etree._Element, scheme: Scheme) -> str:
         return "BE22"
     if not (node.findtext("Dbtr/Nm") or "").strip():
         return "BE08"
-    town, country = node.findtext("Dbtr/PstlAdr/TwnNm"), node.findtext("Dbtr/PstlAdr/Ctry")
-    return "" if town and country else "BE07"
+    debtor = node.find("Dbtr/PstlAdr")
+    if debtor is None or not is_address(debtor):
+        return "BE07"
+    return "" if is_address(node.find("Cdtr/PstlAdr")) else "BE04"
 
 
 def _is_routing(number: str) -> bool:

@@ -1,31 +1,21 @@
-"""Fedwire and RTP at the simulated bank: pacs.008 in, pacs.002 and camt.054 out."""
+"""Fedwire and RTP at the simulated bank: pacs.008 and pacs.028 in, pacs.002, camt.054 and pacs.004 out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import ClassVar
-from xml.sax.saxutils import escape
 
-from connectors.bank_simulator import magic, pacs008, scheme_clock, sepa_reports
+from connectors.bank_simulator import magic, pacs008, pacs_messages, scheme_clock, sepa_reports
+from connectors.bank_simulator.camt_recalls import CamtRecalls
 from connectors.bank_simulator.magic import Magic
-from connectors.bank_simulator.payments import (
-    Document,
-    Line,
-    Order,
-    Payment,
-    Reply,
-    State,
-    Submission,
-    money,
-)
-from connectors.bank_simulator.rail import Incoming, Rail
-from connectors.bank_simulator.sepa_reports import camt_id, date_time, xml_reply
-
-PACS_002 = "pacs.002.001.10"
+from connectors.bank_simulator.payments import Document, Line, Order, Payment, Reply, Submission
+from connectors.bank_simulator.rail import Incoming, json_reply
+from connectors.bank_simulator.sepa_reports import camt_id, xml_reply
 
 
-class PacsRail(Rail):
+class PacsRail(CamtRecalls):
     """What the two have in common."""
 
     resource: ClassVar[str] = "credit-transfers"
@@ -37,17 +27,27 @@ class PacsRail(Rail):
         return pacs008.read(request.body, now, self.scheme)
 
     def magic(self, order: Order) -> Magic | None:
-        return magic.for_us_account(order.details["routing"], order.account, iso=True)
+        return magic.for_us_account(order.details["routing"], order.account, scheme=self.name)
+
+    def asked_for(self, request: Incoming) -> str | None:
+        if (request.method, request.path) != ("POST", "status-requests"):
+            return None
+        return pacs_messages.read_question(request.body)
+
+    def in_flight(self) -> Reply:
+        return json_reply(409, {"code": "IN_FLIGHT"})
 
     def answer(
         self, key: str, lines: Sequence[Line], *, report_id: str, now: datetime, today: bool
     ) -> Reply:
-        return xml_reply(_status_report(key, lines, report_id=report_id, now=now, today=today))
+        return xml_reply(
+            pacs_messages.status_report(key, lines, report_id=report_id, now=now, today=today)
+        )
 
     def refusal(self, key: str, *, code: str, detail: str, report_id: str, now: datetime) -> Reply:
-        text = f"<AddtlInf>{escape(detail[:105])}</AddtlInf>"
-        reason = f"<GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>{code}</Cd></Rsn>{text}</StsRsnInf>"
-        return xml_reply(_pacs_002(key or "NOTPROVIDED", reason, "", report_id=report_id, now=now))
+        return xml_reply(
+            pacs_messages.group_refusal(key, code=code, detail=detail, report_id=report_id, now=now)
+        )
 
     def settlement(
         self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
@@ -60,18 +60,41 @@ class PacsRail(Rail):
     def returned(
         self, payments: Sequence[Payment], *, number: int, now: datetime, day: date
     ) -> Document:
-        content = sepa_reports.notification(
-            payments, report_id=camt_id(number, now), now=now, value_date=day, returned=True
+        content = pacs_messages.payment_return(
+            payments,
+            report_id=f"RTRN-{now:%Y%m%d}-{number:08d}",
+            now=now,
+            day=day,
+            clearing_system=self.scheme.clearing_system,
         )
-        return Document.of(sepa_reports.CAMT_054, content)
+        return Document.of(pacs_messages.PACS_004, content)
 
     def late_refusal(
         self, key: str, lines: Sequence[Line], *, number: int, now: datetime
     ) -> Document:
         report_id = f"LATE-{now:%Y%m%d}-{number:08d}"
-        return Document.of(
-            PACS_002, _status_report(key, lines, report_id=report_id, now=now, today=True)
+        content = pacs_messages.status_report(key, lines, report_id=report_id, now=now, today=True)
+        return Document.of(pacs_messages.PACS_002, content)
+
+    def note(
+        self,
+        kind: str,
+        notes: Sequence[tuple[Payment, Mapping[str, str]]],
+        *,
+        number: int,
+        now: datetime,
+        day: date,
+    ) -> Document:
+        if kind != "pending":
+            return super().note(kind, notes, number=number, now=now, day=day)
+        ((payment, _),) = notes
+        line = Line(
+            payment=replace(payment, pending_told=True),
+            group=payment.group,
+            position=payment.position,
+            shown_amount=payment.amount,
         )
+        return self.late_refusal(payment.message_key, [line], number=number, now=now)
 
 
 class WireRail(PacsRail):
@@ -92,48 +115,10 @@ class RtpRail(PacsRail):
 
     name: ClassVar[str] = "rtp"
     scheme: ClassVar[pacs008.Scheme] = pacs008.RTP
+    clock_s: ClassVar[float | None] = 15.0
 
     def settles_at(self, accepted_at: datetime, wanted_on: date) -> datetime:
         return accepted_at
 
     def returns_at(self, settled_at: datetime) -> datetime:
         return settled_at + timedelta(days=1)
-
-
-def _status_report(
-    key: str, lines: Sequence[Line], *, report_id: str, now: datetime, today: bool
-) -> bytes:
-    told = "".join(_transaction(line, now=now, today=today) for line in lines)
-    return _pacs_002(key, "", told, report_id=report_id, now=now)
-
-
-def _transaction(line: Line, *, now: datetime, today: bool) -> str:
-    payment = line.payment
-    state = payment.state if today else payment.verdict
-    status, reason = "ACSC", ""
-    reference = f"<AcctSvcrRef>{payment.bank_reference}</AcctSvcrRef>"
-    if state is State.REJECTED:
-        status, reference = "RJCT", ""
-        reason = f"<StsRsnInf><Rsn><Cd>{payment.code}</Cd></Rsn></StsRsnInf>"
-    elif state is State.ACCEPTED and not (payment.settles_at and payment.settles_at <= now):
-        status = "ACSP"
-    original = f"<OrgnlInstrId>{escape(line.position)}</OrgnlInstrId>" if line.position else ""
-    return (
-        f"<TxInfAndSts>{original}<OrgnlEndToEndId>{escape(payment.reference)}</OrgnlEndToEndId>"
-        f"<OrgnlTxId>{escape(payment.details['transaction_id'])}</OrgnlTxId>"
-        f"<TxSts>{status}</TxSts>{reason}<AccptncDtTm>{date_time(now)}</AccptncDtTm>{reference}"
-        f'<OrgnlTxRef><IntrBkSttlmAmt Ccy="{payment.currency}">{money(line.shown_amount)}'
-        "</IntrBkSttlmAmt></OrgnlTxRef></TxInfAndSts>"
-    )
-
-
-def _pacs_002(message_id: str, group: str, told: str, *, report_id: str, now: datetime) -> bytes:
-    text = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:{PACS_002}"><FIToFIPmtStsRpt>'
-        f"<GrpHdr><MsgId>{report_id}</MsgId><CreDtTm>{date_time(now)}</CreDtTm></GrpHdr>"
-        f"<OrgnlGrpInfAndSts><OrgnlMsgId>{escape(message_id)}</OrgnlMsgId>"
-        f"<OrgnlMsgNmId>pacs.008.001.08</OrgnlMsgNmId>{group}</OrgnlGrpInfAndSts>"
-        f"{told}</FIToFIPmtStsRpt></Document>\n"
-    )
-    return text.encode("utf-8")

@@ -97,6 +97,7 @@ class Payment:
     settles_at: datetime | None  # None: it never will.
     return_code: str = ""  # It comes back with this code after it has settled.
     late_code: str = ""  # It is refused with this code at `late_at`, although accepted.
+    pending_told: bool = False  # Of one that is settled but not posted: its bank has said so.
     late_at: float = 0.0  # Real time: a bank's second thoughts do not wait for its calendar.
 
     def to_json(self) -> dict[str, Any]:

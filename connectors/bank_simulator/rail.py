@@ -60,6 +60,9 @@ class Rail(abc.ABC):
     remembers: ClassVar[bool] = True  # False: there is no protection against a repetition.
     decides_later: ClassVar[bool] = False  # A refusal is told by report, not by the answer.
 
+    clock_s: ClassVar[float | None] = None  # An instant scheme's: how long a receiver's bank has.
+    too_late_code: ClassVar[str] = "AB05"  # What the sender hears when that time is over.
+
     @abc.abstractmethod
     def read(self, request: Incoming, now: datetime) -> Submission:
         """Parse and check; raises UnreadableSubmission for what is not in the format at all."""
@@ -140,6 +143,10 @@ class Rail(abc.ABC):
         """What the same message hears when it comes again."""
         return first
 
+    def in_flight(self) -> Reply:
+        """What a question hears about a message that is still being worked on."""
+        return self.unknown()
+
     def unknown(self) -> Reply:
         """What a question for a message hears that was never received."""
         return json_reply(404, {"code": "NOT_FOUND"})
@@ -163,8 +170,8 @@ class TakesRecalls(Rail):
         """The answer to a recall: with a `refusal` it goes no further, else it was passed on."""
 
     @abc.abstractmethod
-    def recall_until(self, settled_at: datetime) -> datetime:
-        """Until when a payment can be asked back."""
+    def recall_until(self, settled_at: datetime, wish: RecallWish) -> datetime:
+        """Until when a payment can be asked back for this reason."""
 
     def recalled_at(self, now: datetime) -> datetime:
         """When money comes back that is given back (or is heard to be kept)."""

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from connectors.bank_simulator import magic, scheme_clock, sepa, sepa_reports
 from connectors.bank_simulator.ach_rail import AchRail
+from connectors.bank_simulator.camt_recalls import CamtRecalls
 from connectors.bank_simulator.fps_rail import FasterPaymentsRail
 from connectors.bank_simulator.magic import Magic
 from connectors.bank_simulator.mpesa_rail import MpesaRail
@@ -22,13 +23,14 @@ from connectors.bank_simulator.sepa_reports import camt_id, xml_reply
 from connectors.bank_simulator.wallet_rails import MtnRail, OrangeRail, WaveRail
 
 
-class SepaRail(Rail):
+class SepaRail(CamtRecalls):
     """SEPA credit transfer: pain.001 in, pain.002 and camt.054 out."""
 
     name: ClassVar[str] = "sepa"
     resource: ClassVar[str] = "payment-orders"
     banks: ClassVar[tuple[str, ...]] = ("default", "backup")
     duplicate_code: ClassVar[str] = "AM05"
+    recall_calendar: ClassVar[str] = scheme_clock.TARGET
 
     instant: ClassVar[bool] = False
 
@@ -36,7 +38,7 @@ class SepaRail(Rail):
         return sepa.read(request.body, now, instant=self.instant)
 
     def magic(self, order: Order) -> Magic | None:
-        return magic.for_iban(order.account)
+        return magic.for_iban(order.account, scheme=self.name)
 
     def answer(
         self, key: str, lines: Sequence[Line], *, report_id: str, now: datetime, today: bool
@@ -90,6 +92,7 @@ class SepaInstantRail(SepaRail):
     name: ClassVar[str] = "sepa_instant"
     banks: ClassVar[tuple[str, ...]] = ("default",)
     instant: ClassVar[bool] = True
+    clock_s: ClassVar[float | None] = 7.0  # EPC004-16: the hard time-out between the banks.
 
     def settles_at(self, accepted_at: datetime, wanted_on: date) -> datetime:
         return accepted_at

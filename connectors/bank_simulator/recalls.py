@@ -14,6 +14,8 @@ from connectors.bank_simulator.faults import FaultBoard
 from connectors.bank_simulator.payments import Payment, RecallWish, Reply, State
 from connectors.bank_simulator.rail import TakesRecalls
 
+SILENT = "SILENT"  # Who has the money is asked, and never answers.
+
 # Why a recall goes no further. A rail names each in its own code.
 WHY_NOT: Mapping[str, str] = {
     "unknown": "there is no such payment",
@@ -86,7 +88,7 @@ def _why_not(
     if (payment.id, "recall_refused") in book.notes:
         return "asked"
     settled_at = payment.settles_at or now
-    return "late" if now > rail.recall_until(settled_at) else ""
+    return "late" if now > rail.recall_until(settled_at, wish) else ""
 
 
 def _fate(
@@ -105,6 +107,6 @@ def _fate(
         "payment": payment.id,
         "says_yes": now.isoformat() if rail.says_yes and not keeps else "",
         "kind": "recall_refused" if keeps else "returned",
-        "due": rail.recalled_at(max(now, settled_at)).isoformat(),
+        "due": "" if keeps == SILENT else rail.recalled_at(max(now, settled_at)).isoformat(),
         "note": {"code": keeps or rail.recall_code, **wish.details},
     }

@@ -191,3 +191,8 @@ _HOMES: dict[str, ZoneInfo] = {
 def value_date(rail: str, moment: datetime) -> date:
     """The day of a moment where the scheme lives."""
     return moment.astimezone(_HOMES.get(rail, UTC)).date()
+
+
+def end_of_day(rail: str, day: date) -> datetime:
+    """The moment at which a day ends where the scheme lives."""
+    return _moment(day + timedelta(days=1), time(0), _HOMES[rail])

@@ -119,7 +119,7 @@ def check_payment_information(
         return "AC02"
     if not _is_name(node.findtext("Dbtr/Nm")):
         return "BE08"
-    return "" if _is_address(node.find("Dbtr/PstlAdr")) else "BE07"
+    return "" if is_address(node.find("Dbtr/PstlAdr")) else "BE07"
 
 
 def check_transaction(node: etree._Element) -> str:
@@ -153,7 +153,7 @@ def _check_creditor(node: etree._Element) -> str:
         return "RR10"
     if not is_iban(node.findtext("CdtrAcct/Id/IBAN") or ""):
         return "AC01"
-    return "" if _is_address(node.find("Cdtr/PstlAdr")) else "BE04"
+    return "" if is_address(node.find("Cdtr/PstlAdr")) else "BE04"
 
 
 def _check_remittance(node: etree._Element) -> str:
@@ -170,7 +170,7 @@ def _is_name(text: str | None) -> bool:
     return text is not None and 1 <= len(text.strip()) <= 70
 
 
-def _is_address(node: etree._Element | None) -> bool:
+def is_address(node: etree._Element | None) -> bool:
     """None is fine; one that is given must be structured, or hybrid with at most two lines."""
     if node is None:
         return True

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -23,7 +24,13 @@ from connectors.bank_simulator import recalls
 from connectors.bank_simulator.control import Control
 from connectors.bank_simulator.desk import Desk
 from connectors.bank_simulator.faults import Fault
-from connectors.bank_simulator.payments import RecallWish, Reply, UnreadableSubmission
+from connectors.bank_simulator.payments import (
+    Order,
+    RecallWish,
+    Reply,
+    Submission,
+    UnreadableSubmission,
+)
 from connectors.bank_simulator.rail import Incoming, Rail, TakesRecalls, json_reply
 from connectors.bank_simulator.rails import rail_of
 
@@ -177,7 +184,10 @@ class Handler(BaseHTTPRequestHandler):
     def _at_the_door(self, bank: str, rail: Rail, request: Incoming) -> Reply:
         if not rail.admits(request):
             return json_reply(401, {"code": "UNAUTHORIZED"})
-        key = rail.asked_for(request)
+        try:
+            key = rail.asked_for(request)
+        except UnreadableSubmission as unreadable:
+            return json_reply(400, {"code": "BAD_REQUEST", "detail": str(unreadable)})
         if key is not None:
             return self.server.desk.inquire(bank, rail, key, request) or rail.unknown()
         if isinstance(rail, TakesRecalls):
@@ -202,14 +212,15 @@ class Handler(BaseHTTPRequestHandler):
         busy = faults.take("busy", rail.name)
         if busy:
             return json_reply(503, {"code": "BUSY"}, Retry_After="1")
-        late = faults.take("late_booking", rail.name)
-        if late:
-            self._wait(late.seconds)
         try:
             submission = rail.read(request, desk.book.clock.forgiving_now())
         except UnreadableSubmission as unreadable:
             return json_reply(400, {"code": "BAD_REQUEST", "detail": str(unreadable)})
-        receipt = desk.receive(bank, rail, submission)
+        late = faults.take("late_booking", rail.name)
+        with desk.flights.of(bank, submission.key):
+            if late:
+                self._wait(late.seconds)
+            receipt = desk.receive(bank, rail, self._on_its_way(rail, submission))
         early = faults.take("webhook_early", rail.name)
         if early:
             desk.tell_first(bank, min(early.seconds, 2.0))
@@ -228,6 +239,16 @@ class Handler(BaseHTTPRequestHandler):
         reply = recalls.receive(desk.book, desk.faults, bank=bank, rail=rail, wish=wish)
         self.server.control.clock_moved.set()  # What can go back at once does so now.
         return self._spoil(reply, rail)
+
+    def _on_its_way(self, rail: Rail, submission: Submission) -> Submission:
+        """A receiver's bank takes its time; an instant scheme gives it no more than its clock."""
+        slow = rail.clock_s and self.server.desk.faults.take("slow_receiver", rail.name)
+        if not slow or rail.clock_s is None:
+            return submission
+        self._wait(min(slow.seconds, rail.clock_s))
+        if slow.seconds <= rail.clock_s:
+            return submission
+        return replace(submission, orders=[_too_late(order, rail) for order in submission.orders])
 
     def _spoil(self, reply: Reply, rail: Rail) -> Reply:
         """What becomes of an answer when a fault hits it."""
@@ -294,6 +315,10 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _too_late(order: Order, rail: Rail) -> Order:
+    return replace(order, refusal=order.refusal or rail.too_late_code)
 
 
 def run_settlement(server: BankServer, tick: float) -> Callable[[], None]:

@@ -145,7 +145,7 @@ class WaveRail(WalletRail, TakesRecalls):
             return json_reply(status, {"code": refusal, "message": detail})
         return Reply(status=200, content_type="application/json", body=b"")
 
-    def recall_until(self, settled_at: datetime) -> datetime:
+    def recall_until(self, settled_at: datetime, wish: RecallWish) -> datetime:
         return settled_at + timedelta(days=3)
 
     def recalled_at(self, now: datetime) -> datetime:

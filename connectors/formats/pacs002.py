@@ -6,16 +6,13 @@ own envelope; the first pacs.002 inside is read.
 
 from __future__ import annotations
 
-from lxml import etree
-
-from connectors.base import UnreadableDocument
 from connectors.formats.pain002 import PaymentStatus, StatusReport, TransactionStatus
 from connectors.formats.safe_xml import (
     Element,
     need,
     need_text,
     parse_amount,
-    parse_document,
+    parse_message,
     parse_moment,
     text_at,
 )
@@ -26,15 +23,7 @@ _BODY = "FIToFIPmtStsRpt"
 
 def read_pacs002(body: bytes) -> StatusReport:
     """Read a pacs.002, bare or in an envelope. Raises UnreadableDocument."""
-    root, name = parse_document(body)
-    if not name:
-        inner = root.find(f".//{{*}}{_BODY}")
-        if inner is None:
-            raise UnreadableDocument("not_pacs002", "there is no pacs.002 inside")
-        root, name = parse_document(etree.tostring(inner, with_tail=False))
-    if not name.startswith(_NAME):
-        raise UnreadableDocument("not_pacs002", "the namespace is not one of pacs.002")
-    report = root if root.tag == _BODY else need(root, _BODY, _NAME)
+    report, name = parse_message(body, _NAME, _BODY)
     header = need(report, "GrpHdr", _NAME)
     group = need(report, "OrgnlGrpInfAndSts", _NAME)
     reason, reason_text = _reason(group)

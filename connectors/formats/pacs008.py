@@ -1,30 +1,48 @@
 """pacs.008.001.08, FIToFICustomerCreditTransfer: one payment from bank to bank.
 
 Source: ISO 20022 message definition; Fedwire Funds Service ISO 20022 implementation (clearing system
-FDW, an UETR in every message) and RTP (clearing system TCH). One transaction in each message. The
-writer is deterministic. No postal address of the creditor: since 16 November 2026 one must name town
-and country, which we do not know; it is optional.
+FDW, an UETR in every message) and RTP (clearing system TCH, an envelope of its own, which the reader
+takes as well). One transaction in each message. Writer and reader are inverse; the writer is
+deterministic. No postal address of the creditor: since 16 November 2026 one must name town and
+country, which we do not know; it is optional.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 
-from lxml import etree
+from connectors.base import UnreadableDocument
+from connectors.formats.parties import (
+    Agent,
+    PostalAddress,
+    add_address,
+    add_agent,
+    read_address,
+    read_agent,
+)
+from connectors.formats.safe_xml import (
+    Element,
+    need,
+    need_text,
+    parse_amount,
+    parse_date,
+    parse_message,
+    parse_moment,
+    text_at,
+)
+from connectors.formats.write_xml import (
+    add,
+    add_amount,
+    add_some,
+    date_time,
+    new_document,
+    to_bytes,
+)
 
-from connectors.formats.safe_xml import Element
-
-NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:pacs.008.001.08"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
-    """A bank: a US routing number, or a BIC."""
-
-    routing_number: str = ""
-    bic: str = ""
+MESSAGE = "pacs.008.001.08"
+_NAME = "pacs.008"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,72 +63,101 @@ class InterbankTransfer:
     sender: Agent
     receiver: Agent
     debtor_name: str
-    debtor_town: str
-    debtor_country: str
+    debtor_address: PostalAddress | None
     debtor_account: str = field(repr=False)
     creditor_name: str
+    creditor_address: PostalAddress | None = None
     creditor_account: str = field(repr=False)
     creditor_agent: Agent
     remittance: str = ""
 
 
 def write_pacs008(message: InterbankTransfer) -> bytes:
-    """Write the message as UTF-8. Two equal messages give the same bytes."""
-    root = etree.Element(f"{{{NAMESPACE}}}Document", nsmap={None: NAMESPACE})  # type: ignore[dict-item]
-    transfer = _add(root, "FIToFICstmrCdtTrf")
-    header = _add(transfer, "GrpHdr")
-    _add(header, "MsgId", message.message_id)
-    _add(header, "CreDtTm", message.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    _add(header, "NbOfTxs", "1")
-    settlement = _add(header, "SttlmInf")
-    _add(settlement, "SttlmMtd", "CLRG")
-    _add(_add(settlement, "ClrSys"), "Cd", message.clearing_system)
-    _write_payment(_add(transfer, "CdtTrfTxInf"), message)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    """Write the message as UTF-8. Two equal messages give the same bytes.
+
+    Raises ConnectorError for an address that is not structured.
+    """
+    root = new_document(MESSAGE)
+    transfer = add(root, "FIToFICstmrCdtTrf")
+    header = add(transfer, "GrpHdr")
+    add(header, "MsgId", message.message_id)
+    add(header, "CreDtTm", date_time(message.created_at))
+    add(header, "NbOfTxs", "1")
+    settlement = add(header, "SttlmInf")
+    add(settlement, "SttlmMtd", "CLRG")
+    add(add(settlement, "ClrSys"), "Cd", message.clearing_system)
+    _write_payment(add(transfer, "CdtTrfTxInf"), message)
+    return to_bytes(root)
 
 
 def _write_payment(block: Element, message: InterbankTransfer) -> None:
-    ids = _add(block, "PmtId")
-    _add(ids, "InstrId", message.instruction_id)
-    _add(ids, "EndToEndId", message.end_to_end_id)
-    _add(ids, "TxId", message.transaction_id)
-    _add(ids, "UETR", message.uetr)
-    _add(_add(_add(block, "PmtTpInf"), "LclInstrm"), "Prtry", message.local_instrument)
-    amount = _add(block, "IntrBkSttlmAmt", f"{message.amount:.2f}")
-    amount.set("Ccy", message.currency)
-    _add(block, "IntrBkSttlmDt", message.settlement_date.isoformat())
-    _add(block, "ChrgBr", "SLEV")
-    _write_agent(block, "InstgAgt", message.sender)
-    _write_agent(block, "InstdAgt", message.receiver)
-    debtor = _add(block, "Dbtr")
-    _add(debtor, "Nm", message.debtor_name)
-    address = _add(debtor, "PstlAdr")
-    _add(address, "TwnNm", message.debtor_town)
-    _add(address, "Ctry", message.debtor_country)
+    ids = add(block, "PmtId")
+    add_some(ids, "InstrId", message.instruction_id)
+    add(ids, "EndToEndId", message.end_to_end_id)
+    add_some(ids, "TxId", message.transaction_id)
+    add_some(ids, "UETR", message.uetr)
+    add(add(add(block, "PmtTpInf"), "LclInstrm"), "Prtry", message.local_instrument)
+    add_amount(block, "IntrBkSttlmAmt", message.amount, message.currency)
+    add(block, "IntrBkSttlmDt", message.settlement_date.isoformat())
+    add(block, "ChrgBr", "SLEV")
+    add_agent(block, "InstgAgt", message.sender)
+    add_agent(block, "InstdAgt", message.receiver)
+    _write_party(block, "Dbtr", message.debtor_name, message.debtor_address)
     _write_account(block, "DbtrAcct", message.debtor_account)
-    _write_agent(block, "DbtrAgt", message.sender)
-    _write_agent(block, "CdtrAgt", message.creditor_agent)
-    _add(_add(block, "Cdtr"), "Nm", message.creditor_name)
+    add_agent(block, "DbtrAgt", message.sender)
+    add_agent(block, "CdtrAgt", message.creditor_agent)
+    _write_party(block, "Cdtr", message.creditor_name, message.creditor_address)
     _write_account(block, "CdtrAcct", message.creditor_account)
     if message.remittance:
-        _add(_add(block, "RmtInf"), "Ustrd", message.remittance)
+        add(add(block, "RmtInf"), "Ustrd", message.remittance)
+
+
+def _write_party(parent: Element, tag: str, name: str, address: PostalAddress | None) -> None:
+    block = add(parent, tag)
+    add(block, "Nm", name)
+    if address is not None:
+        add_address(block, address)
 
 
 def _write_account(parent: Element, name: str, number: str) -> None:
-    _add(_add(_add(_add(parent, name), "Id"), "Othr"), "Id", number)
+    add(add(add(add(parent, name), "Id"), "Othr"), "Id", number)
 
 
-def _write_agent(parent: Element, name: str, agent: Agent) -> None:
-    institution = _add(_add(parent, name), "FinInstnId")
-    if agent.bic:
-        _add(institution, "BICFI", agent.bic)
-        return
-    member = _add(institution, "ClrSysMmbId")
-    _add(_add(member, "ClrSysId"), "Cd", "USABA")
-    _add(member, "MmbId", agent.routing_number)
+def read_pacs008(body: bytes) -> InterbankTransfer:
+    """Read a pacs.008 of one payment, bare or in an envelope. Raises UnreadableDocument."""
+    message, _ = parse_message(body, _NAME, "FIToFICstmrCdtTrf")
+    header = need(message, "GrpHdr", _NAME)
+    payments = message.findall("CdtTrfTxInf")
+    if text_at(header, "NbOfTxs") != "1" or len(payments) != 1:
+        raise UnreadableDocument("control_mismatch", f"{_NAME}: not one payment")
+    payment = payments[0]
+    amount = need(payment, "IntrBkSttlmAmt", _NAME)
+    # The day stands with the payment, or once for all of them.
+    day = text_at(payment, "IntrBkSttlmDt") or need_text(header, "IntrBkSttlmDt", _NAME)
+    return InterbankTransfer(
+        message_id=need_text(header, "MsgId", _NAME),
+        created_at=parse_moment(need_text(header, "CreDtTm", _NAME), f"{_NAME} CreDtTm"),
+        settlement_date=parse_date(day, f"{_NAME} IntrBkSttlmDt"),
+        clearing_system=text_at(header, "SttlmInf/ClrSys/Cd"),
+        local_instrument=text_at(payment, "PmtTpInf/LclInstrm/Prtry"),
+        instruction_id=text_at(payment, "PmtId/InstrId"),
+        end_to_end_id=need_text(payment, "PmtId/EndToEndId", _NAME),
+        transaction_id=text_at(payment, "PmtId/TxId"),
+        uetr=text_at(payment, "PmtId/UETR"),
+        amount=parse_amount((amount.text or "").strip(), f"{_NAME} IntrBkSttlmAmt"),
+        currency=amount.get("Ccy", ""),
+        sender=read_agent(payment.find("InstgAgt")),
+        receiver=read_agent(payment.find("InstdAgt")),
+        debtor_name=text_at(payment, "Dbtr/Nm"),
+        debtor_address=read_address(payment.find("Dbtr")),
+        debtor_account=_read_account(payment, "DbtrAcct"),
+        creditor_name=text_at(payment, "Cdtr/Nm"),
+        creditor_address=read_address(payment.find("Cdtr")),
+        creditor_account=_read_account(payment, "CdtrAcct"),
+        creditor_agent=read_agent(payment.find("CdtrAgt")),
+        remittance=text_at(payment, "RmtInf/Ustrd"),
+    )
 
 
-def _add(parent: Element, name: str, text: str | None = None) -> Element:
-    child = etree.SubElement(parent, f"{{{NAMESPACE}}}{name}")
-    child.text = text
-    return child
+def _read_account(payment: Element, name: str) -> str:
+    return text_at(payment, f"{name}/Id/Othr/Id") or text_at(payment, f"{name}/Id/IBAN")

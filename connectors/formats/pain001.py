@@ -2,18 +2,18 @@
 
 Source: ISO 20022 message definition, and the EPC's SEPA Credit Transfer customer-to-bank
 implementation guidelines (EPC132-08). Writer and reader are inverse; the writer is deterministic.
+Addresses are optional and structured; what of a creditor is not known is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 
-from lxml import etree
-
 from connectors.base import UnreadableDocument
+from connectors.formats.parties import PostalAddress, add_address, read_address
 from connectors.formats.safe_xml import (
     Element,
     need,
@@ -25,8 +25,9 @@ from connectors.formats.safe_xml import (
     parse_moment,
     text_at,
 )
+from connectors.formats.write_xml import add, add_amount, date_time, new_document, to_bytes
 
-NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
+MESSAGE = "pain.001.001.09"
 _NAME = "pain.001"
 
 
@@ -41,6 +42,7 @@ class CreditTransfer:
     creditor_name: str
     creditor_iban: str = field(repr=False)
     creditor_bic: str = ""
+    creditor_address: PostalAddress | None = None
     remittance: str = ""
 
 
@@ -54,6 +56,7 @@ class PaymentInformation:
     debtor_name: str
     debtor_iban: str = field(repr=False)
     debtor_bic: str
+    debtor_address: PostalAddress | None = None
     service_level: str
     local_instrument: str = ""
     transfers: tuple[CreditTransfer, ...]
@@ -71,71 +74,66 @@ class CreditTransferInitiation:
 
 def write_pain001(message: CreditTransferInitiation) -> bytes:
     """Write the message as UTF-8. Two equal messages give the same bytes."""
-    root = etree.Element(f"{{{NAMESPACE}}}Document", nsmap={None: NAMESPACE})  # type: ignore[dict-item]
-    initiation = _add(root, "CstmrCdtTrfInitn")
+    root = new_document(MESSAGE)
+    initiation = add(root, "CstmrCdtTrfInitn")
     transfers = [transfer for payment in message.payments for transfer in payment.transfers]
-    header = _add(initiation, "GrpHdr")
-    _add(header, "MsgId", message.message_id)
-    _add(header, "CreDtTm", _moment(message.created_at))
+    header = add(initiation, "GrpHdr")
+    add(header, "MsgId", message.message_id)
+    add(header, "CreDtTm", date_time(message.created_at))
     _add_totals(header, transfers)
-    _add(_add(header, "InitgPty"), "Nm", message.initiating_party)
+    add(add(header, "InitgPty"), "Nm", message.initiating_party)
     for payment in message.payments:
         _write_payment(initiation, payment)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    return to_bytes(root)
 
 
 def _write_payment(parent: Element, payment: PaymentInformation) -> None:
-    block = _add(parent, "PmtInf")
-    _add(block, "PmtInfId", payment.payment_information_id)
-    _add(block, "PmtMtd", "TRF")
-    _add(block, "BtchBookg", "false")
+    block = add(parent, "PmtInf")
+    add(block, "PmtInfId", payment.payment_information_id)
+    add(block, "PmtMtd", "TRF")
+    add(block, "BtchBookg", "false")
     _add_totals(block, payment.transfers)
-    kind = _add(block, "PmtTpInf")
-    _add(_add(kind, "SvcLvl"), "Cd", payment.service_level)
+    kind = add(block, "PmtTpInf")
+    add(add(kind, "SvcLvl"), "Cd", payment.service_level)
     if payment.local_instrument:
-        _add(_add(kind, "LclInstrm"), "Cd", payment.local_instrument)
-    wanted = _add(block, "ReqdExctnDt")
+        add(add(kind, "LclInstrm"), "Cd", payment.local_instrument)
+    wanted = add(block, "ReqdExctnDt")
     if payment.execution_moment is None:
-        _add(wanted, "Dt", payment.execution_date.isoformat())
+        add(wanted, "Dt", payment.execution_date.isoformat())
     else:
-        _add(wanted, "DtTm", _moment(payment.execution_moment))
-    _add(_add(block, "Dbtr"), "Nm", payment.debtor_name)
-    _add(_add(_add(block, "DbtrAcct"), "Id"), "IBAN", payment.debtor_iban)
-    _add(_add(_add(block, "DbtrAgt"), "FinInstnId"), "BICFI", payment.debtor_bic)
-    _add(block, "ChrgBr", "SLEV")
+        add(wanted, "DtTm", date_time(payment.execution_moment))
+    _write_party(block, "Dbtr", payment.debtor_name, payment.debtor_address)
+    add(add(add(block, "DbtrAcct"), "Id"), "IBAN", payment.debtor_iban)
+    add(add(add(block, "DbtrAgt"), "FinInstnId"), "BICFI", payment.debtor_bic)
+    add(block, "ChrgBr", "SLEV")
     for transfer in payment.transfers:
         _write_transfer(block, transfer)
 
 
 def _write_transfer(parent: Element, transfer: CreditTransfer) -> None:
-    block = _add(parent, "CdtTrfTxInf")
-    ids = _add(block, "PmtId")
-    _add(ids, "InstrId", transfer.instruction_id)
-    _add(ids, "EndToEndId", transfer.end_to_end_id)
-    amount = _add(_add(block, "Amt"), "InstdAmt", _amount(transfer.amount))
-    amount.set("Ccy", transfer.currency)
+    block = add(parent, "CdtTrfTxInf")
+    ids = add(block, "PmtId")
+    add(ids, "InstrId", transfer.instruction_id)
+    add(ids, "EndToEndId", transfer.end_to_end_id)
+    add_amount(add(block, "Amt"), "InstdAmt", transfer.amount, transfer.currency)
     if transfer.creditor_bic:
-        _add(_add(_add(block, "CdtrAgt"), "FinInstnId"), "BICFI", transfer.creditor_bic)
-    # No PstlAdr: since 14 November 2026 one must name a town, which we do not know; it is optional.
-    _add(_add(block, "Cdtr"), "Nm", transfer.creditor_name)
-    _add(_add(_add(block, "CdtrAcct"), "Id"), "IBAN", transfer.creditor_iban)
+        add(add(add(block, "CdtrAgt"), "FinInstnId"), "BICFI", transfer.creditor_bic)
+    _write_party(block, "Cdtr", transfer.creditor_name, transfer.creditor_address)
+    add(add(add(block, "CdtrAcct"), "Id"), "IBAN", transfer.creditor_iban)
     if transfer.remittance:
-        _add(_add(block, "RmtInf"), "Ustrd", transfer.remittance)
+        add(add(block, "RmtInf"), "Ustrd", transfer.remittance)
 
 
-def _add(parent: Element, name: str, text: str | None = None) -> Element:
-    child = etree.SubElement(parent, f"{{{NAMESPACE}}}{name}")
-    child.text = text
-    return child
+def _write_party(parent: Element, tag: str, name: str, address: PostalAddress | None) -> None:
+    block = add(parent, tag)
+    add(block, "Nm", name)
+    if address is not None:
+        add_address(block, address)
 
 
 def _add_totals(parent: Element, transfers: Sequence[CreditTransfer]) -> None:
-    _add(parent, "NbOfTxs", str(len(transfers)))
-    _add(parent, "CtrlSum", _amount(_total(transfers)))
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    add(parent, "NbOfTxs", str(len(transfers)))
+    add(parent, "CtrlSum", _amount(_total(transfers)))
 
 
 def _amount(amount: Decimal) -> str:
@@ -179,6 +177,7 @@ def _read_payment(block: Element) -> PaymentInformation:
         execution_date=parse_date(day or text_at(block, "ReqdExctnDt"), f"{_NAME} ReqdExctnDt"),
         execution_moment=parse_moment(moment, f"{_NAME} ReqdExctnDt") if moment else None,
         debtor_name=text_at(block, "Dbtr/Nm"),
+        debtor_address=read_address(block.find("Dbtr")),
         debtor_iban=text_at(block, "DbtrAcct/Id/IBAN"),
         debtor_bic=text_at(agent, "BICFI") or text_at(agent, "BIC"),
         service_level=text_at(block, "PmtTpInf/SvcLvl/Cd"),
@@ -196,6 +195,7 @@ def _read_transfer(block: Element) -> CreditTransfer:
         amount=parse_amount((amount.text or "").strip(), f"{_NAME} InstdAmt"),
         currency=amount.get("Ccy", ""),
         creditor_name=text_at(block, "Cdtr/Nm"),
+        creditor_address=read_address(block.find("Cdtr")),
         creditor_iban=text_at(block, "CdtrAcct/Id/IBAN"),
         creditor_bic=text_at(agent, "BICFI") or text_at(agent, "BIC"),
         remittance=text_at(block, "RmtInf/Ustrd"),

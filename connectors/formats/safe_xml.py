@@ -76,6 +76,26 @@ def _drop_own_namespace(root: Element) -> str:
     return namespace
 
 
+def parse_message(body: bytes, name: str, body_tag: str) -> tuple[Element, str]:
+    """Parse a message of kind `name` ("camt.029"), bare or in an envelope such as RTP's.
+
+    Return its body element and its message name with the version. Raises UnreadableDocument.
+    """
+    root, found = parse_document(body)
+    if not found:
+        inner = root.find(f".//{{*}}{body_tag}")
+        if inner is None:
+            raise UnreadableDocument(_not_a(name), f"there is no {name} inside")
+        root, found = parse_document(etree.tostring(inner, with_tail=False))
+    if not found.startswith(name):
+        raise UnreadableDocument(_not_a(name), f"the namespace is not one of {name}")
+    return root if root.tag == body_tag else need(root, body_tag, name), found
+
+
+def _not_a(name: str) -> str:
+    return f"not_{name.replace('.', '')}"
+
+
 def text_at(element: Element | None, path: str) -> str:
     """Return the stripped text at `path` below `element`, or ""."""
     if element is None:

@@ -131,9 +131,15 @@ class BankApi:
         *,
         headers: Mapping[str, str] | None = None,
         not_found: frozenset[str] = NEVER_HEARD,
+        message: bytes = b"",
     ) -> HttpAnswer | Outcome:
-        """Put a question (a path with its query). Returns the 2xx answer, or the Outcome."""
-        result = self._call("GET", self._root + question, headers=headers)
+        """Put a question: a path with its query, or an XML message that is one.
+
+        Returns the 2xx answer, or the Outcome.
+        """
+        sent = {**(headers or {}), **({"Content-Type": "application/xml"} if message else {})}
+        method = "POST" if message else "GET"
+        result = self._call(method, self._root + question, headers=sent, body=message)
         if isinstance(result, HttpAnswer) and 200 <= result.status < 300:
             return result
         # A 404 from a proxy or a wrong path says nothing: the bank's own word is needed.

@@ -2,7 +2,9 @@
 
 We stand at a sponsor bank that passes pacs.008 through to the clearing system. A message has one
 transaction. An UETR and a transaction id are derived from our reference, so that they are as stable
-as it is. Settlement and what comes back are told by camt.054 as well.
+as it is. Settlement is told by camt.054 as well, what comes back by pacs.004. After a missing answer
+the payment is asked about by pacs.028 (FedNow operating procedures; RTP and Fedwire alike): refused
+while the scheme's clock still runs, and nothing is sent again before that.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ import abc
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from connectors.abilities import RecallOrder
 from connectors.accounts import canonical_details, is_valid_routing_number
 from connectors.base import (
     AccountDetails,
@@ -34,14 +37,26 @@ from connectors.base import (
     Transmission,
     UnreadableDocument,
 )
-from connectors.formats.iso20022 import Agent, InterbankTransfer, read_pacs002, write_pacs008
+from connectors.formats.iso20022 import (
+    Agent,
+    CaseParty,
+    InterbankTransfer,
+    PostalAddress,
+    StatusRequest,
+    read_pacs002,
+    write_pacs008,
+    write_pacs028,
+)
 from connectors.formats.latin import sepa_text
 from connectors.rails.bank_api import BankApi
 from connectors.rails.checks import check_account, option, sort_out
+from connectors.rails.iso_recalls import ask_back, cancellation_request, read_recall_report
 from connectors.rails.iso_reports import answer_to_outcome, read_report
 from connectors.schemes.reasons import ReasonTable
 
+PACS_008 = "pacs.008.001.08"
 _TRANSFERS = "/credit-transfers"
+_QUESTIONS = "/status-requests"
 _REFERENCE = re.compile(r"[A-Za-z0-9]{1,35}", re.ASCII)
 
 
@@ -103,19 +118,59 @@ class InterbankConnector(abc.ABC):
         return answer_to_outcome(answer, transmission, read=read_pacs002)
 
     def inquire(self, transmission: Transmission) -> Outcome:
-        """Ask for today's status by our MsgId. Raises ConnectorMisconfigured only."""
-        answer = self._api.inquire(_TRANSFERS, transmission.reference)
+        """Ask for today's status by pacs.028. Raises ConnectorMisconfigured only.
+
+        While the payment is in flight the scheme refuses the question: the outcome is unknown.
+        """
+        question = write_pacs028(self._question(transmission, asked_at=datetime.now(UTC)))
+        answer = self._api.ask(_QUESTIONS, message=question)
         if isinstance(answer, Outcome):
             return answer
         return answer_to_outcome(answer, transmission, read=read_pacs002)
 
+    def _question(self, transmission: Transmission, *, asked_at: datetime) -> StatusRequest:
+        (reference,) = transmission.instruction_references
+        draw = uuid4()  # Each question is a message of its own, with a name of its own.
+        numbers = DrawnNumbers(file_number=draw.node, first_trace=1, created_at=asked_at)
+        sponsor = Agent(routing_number=self.sender_routing())
+        return StatusRequest(
+            message_id=self.message_id(numbers, draw.hex.upper()),
+            created_at=asked_at.replace(microsecond=0),
+            sender=sponsor,
+            receiver=sponsor,
+            original_message_id=transmission.reference,
+            original_message_name=PACS_008,
+            original_instruction_id="",
+            original_end_to_end_id=reference,
+            original_transaction_id=reference,
+            original_uetr=uetr_of(reference),
+        )
+
+    def recall(self, order: RecallOrder) -> Outcome:
+        """Ask for the return of one payment by camt.056; the receiver's bank may refuse.
+
+        Raises ConnectorMisconfigured when the sponsor bank is not configured, ConnectorError when
+        the recall's reference does not fit the message.
+        """
+        sponsor = CaseParty(agent=Agent(routing_number=self.sender_routing()))
+        request = cancellation_request(
+            order,
+            message_name=PACS_008,
+            assigner=sponsor,
+            assignee=sponsor,
+            uetr=uetr_of(order.payment_reference),
+        )
+        return ask_back(self._api, request)
+
     def fetch_reports(self, cursor: str) -> ReportPage:
-        """Fetch camt.054 and pacs.002 documents after `cursor`. Raises ConnectorError."""
+        """Fetch camt.054, pacs.004 and pacs.002 documents after `cursor`. Raises ConnectorError."""
         return self._api.fetch_reports(cursor)
 
     def parse_report(self, document: InboundDocument) -> list[StatusEvent]:
-        """Read a pacs.002 or camt.05x. Raises UnreadableDocument."""
-        if not document.document_type.startswith(("pacs.002", "camt.05")):
+        """Read a pacs.002, pacs.004, camt.029 or camt.05x. Raises UnreadableDocument."""
+        if document.document_type.startswith("camt.029"):
+            return read_recall_report(document)
+        if not document.document_type.startswith(("pacs.002", "pacs.004", "camt.05")):
             raise UnreadableDocument("document_type_unknown", document.document_type[:40])
         return read_report(document)
 
@@ -152,8 +207,10 @@ class InterbankConnector(abc.ABC):
             # To a bank abroad the sponsor bank passes it on through its correspondent.
             receiver=sender if creditor_agent.bic else creditor_agent,
             debtor_name=self._text("debtor_name", 140),
-            debtor_town=self._text("debtor_town", 35),
-            debtor_country=option(self.config, "debtor_country", r"[A-Z]{2}"),
+            debtor_address=PostalAddress(
+                town=self._text("debtor_town", 35),
+                country=option(self.config, "debtor_country", r"[A-Z]{2}"),
+            ),
             debtor_account=option(self.config, "debtor_account", r"[A-Za-z0-9]{1,34}"),
             creditor_name=sepa_text(account.holder_name, 140),
             creditor_account=details["account_number"],

@@ -1,4 +1,4 @@
-"""From what banks write in ISO 20022 (pain.002, pacs.002, camt.05x) to outcomes and status events.
+"""From what banks write in ISO 20022 (pain.002, pacs.002, pacs.004, camt.05x) to outcomes and status events.
 
 Three rules. "Duplicate" (AM05 and its like) is never a rejection. An answer that does not speak of
 our message is no answer. A status we do not know is left out, which makes its payment unknown.
@@ -21,11 +21,13 @@ from connectors.base import (
 from connectors.formats.iso20022 import (
     BankReport,
     Entry,
+    PaymentReturn,
     StatusReport,
     TransactionDetail,
     TransactionStatus,
     read_camt,
     read_pacs002,
+    read_pacs004,
     read_pain002,
 )
 from connectors.http import HttpAnswer
@@ -122,7 +124,9 @@ def _transaction_event(tx: TransactionStatus, report: StatusReport) -> StatusEve
 
 
 def read_report(document: InboundDocument) -> list[StatusEvent]:
-    """Read a fetched pain.002, pacs.002 or camt.05x into events. Raises UnreadableDocument."""
+    """Read a fetched pain.002, pacs.002, pacs.004 or camt.05x into events. Raises UnreadableDocument."""
+    if document.document_type.startswith("pacs.004"):
+        return list(_return_events(read_pacs004(document.body)))
     if document.document_type.startswith("pain.002"):
         return _report_events(read_pain002(document.body))
     if document.document_type.startswith("pacs.002"):
@@ -146,6 +150,23 @@ def _report_events(report: StatusReport) -> list[StatusEvent]:
             occurred_at=report.created_at,
         )
     ]
+
+
+def _return_events(message: PaymentReturn) -> Iterator[StatusEvent]:
+    for payment in message.payments:
+        if payment.original_end_to_end_id:
+            yield StatusEvent(
+                kind=EventKind.RETURNED,
+                reference=payment.original_end_to_end_id,
+                transmission_reference=payment.original_message_id,
+                code=payment.reason or _REVERSED,
+                detail=payment.reason_text[:200],
+                amount=payment.amount,
+                currency=payment.currency,
+                value_date=payment.settlement_date,
+                bank_reference=payment.return_id or message.message_id,
+                occurred_at=message.created_at,
+            )
 
 
 def _camt_events(report: BankReport) -> Iterator[StatusEvent]:

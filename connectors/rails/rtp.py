@@ -7,19 +7,21 @@ about: no money moves without a pacs.002, but that is known only once the bank h
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import ClassVar
 
 from connectors.base import (
     Capabilities,
     Dedup,
     DrawnNumbers,
+    Finality,
     ReferenceShape,
     TransmissionStyle,
 )
 from connectors.rails.interbank import InterbankConnector
 from connectors.schemes.limits import current_limits
 from connectors.schemes.reasons import ISO_RTP, ReasonTable
+from connectors.schemes.recalls import INTERBANK_RECALL_DAYS
 
 _LIMITS = current_limits("rtp")
 
@@ -45,6 +47,10 @@ class RtpConnector(InterbankConnector):
         dedup_window=None,
         can_inquire=True,
         refuses_before_booking=frozenset({429, 503}),
+        answers_within=timedelta(seconds=20),
+        finality=Finality.FINAL,
+        can_recall=True,
+        recall_days=INTERBANK_RECALL_DAYS,
         calendar=_LIMITS.calendar,
     )
 

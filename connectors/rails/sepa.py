@@ -6,6 +6,11 @@ and so is an EndToEndId inside another message; we claim that for 30 days, after
 longer look. An instant payment carries the local instrument INST and a moment instead of a day; its
 bank answers within the scheme's ten seconds with what became of it, and a missing answer is asked
 about, never taken for a refusal.
+
+A recall (camt.056) may be asked for a duplicate or a technical problem within 10 banking business
+days, for fraud and on the customer's own request within 13 months; the receiver's bank answers
+within 15 banking days and may refuse (EPC125-05 and EPC004-16, "Recall" and "Request for Recall by
+the Originator"). Banks that take camt.055 from customers want another envelope for the same facts.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from datetime import UTC, timedelta
 from itertools import groupby
 from typing import ClassVar
 
+from connectors.abilities import RecallOrder
 from connectors.accounts import canonical_details, parse_bic, parse_iban
 from connectors.base import (
     AccountDetails,
@@ -27,6 +33,7 @@ from connectors.base import (
     Dedup,
     DrawnNumbers,
     FieldError,
+    Finality,
     Health,
     InboundDocument,
     Outcome,
@@ -41,6 +48,8 @@ from connectors.base import (
     UnreadableDocument,
 )
 from connectors.formats.iso20022 import (
+    Agent,
+    CaseParty,
     CreditTransfer,
     CreditTransferInitiation,
     PaymentInformation,
@@ -49,9 +58,11 @@ from connectors.formats.iso20022 import (
 from connectors.formats.latin import sepa_text
 from connectors.rails.bank_api import BankApi
 from connectors.rails.checks import check_account, option, sort_out
+from connectors.rails.iso_recalls import ask_back, cancellation_request, read_recall_report
 from connectors.rails.iso_reports import answer_to_outcome, read_report
 from connectors.schemes.limits import SEPA_COUNTRIES, current_limits
 from connectors.schemes.reasons import ISO_SCT, ISO_SCT_INST, ReasonTable
+from connectors.schemes.recalls import SEPA_RECALL_DAYS
 
 _ORDERS = "/payment-orders"
 _REFERENCE = re.compile(r"[A-Za-z0-9]{1,35}", re.ASCII)
@@ -72,6 +83,9 @@ _CAPABILITIES = Capabilities(
     dedup_window=timedelta(days=30),
     can_inquire=True,
     refuses_before_booking=frozenset({429, 503}),
+    finality=Finality.FINAL,
+    can_recall=True,
+    recall_days=SEPA_RECALL_DAYS,
     calendar=_LIMITS.calendar,
 )
 _INSTANT_LIMITS = current_limits("sepa_instant")
@@ -79,6 +93,7 @@ _INSTANT_CAPABILITIES = replace(
     _CAPABILITIES,
     rail="sepa_instant",
     max_amount=_INSTANT_LIMITS.max_amount,
+    answers_within=timedelta(seconds=10),
     max_instructions=100,  # Each of them is answered for within the same ten seconds.
     calendar=_INSTANT_LIMITS.calendar,
 )
@@ -142,12 +157,29 @@ class SepaConnector:
         answer = self._api.inquire(_ORDERS, transmission.reference)
         return answer if isinstance(answer, Outcome) else answer_to_outcome(answer, transmission)
 
+    def recall(self, order: RecallOrder) -> Outcome:
+        """Ask for one payment back by camt.056, through our bank.
+
+        Raises ConnectorMisconfigured when the debtor is not configured, ConnectorError when the
+        recall's reference does not fit the message.
+        """
+        name, _, bic = self._debtor()
+        request = cancellation_request(
+            order,
+            message_name="pain.001.001.09",
+            assigner=CaseParty(name=name),
+            assignee=CaseParty(agent=Agent(bic=bic)),
+        )
+        return ask_back(self._api, request)
+
     def fetch_reports(self, cursor: str) -> ReportPage:
         """Fetch camt.054 and pain.002 documents after `cursor`. Raises ConnectorError."""
         return self._api.fetch_reports(cursor)
 
     def parse_report(self, document: InboundDocument) -> list[StatusEvent]:
-        """Read a pain.002, camt.052, camt.053 or camt.054. Raises UnreadableDocument."""
+        """Read a pain.002, camt.029, camt.052, camt.053 or camt.054. Raises UnreadableDocument."""
+        if document.document_type.startswith("camt.029"):
+            return read_recall_report(document)
         if not document.document_type.startswith(("pain.002", "camt.05")):
             raise UnreadableDocument("document_type_unknown", document.document_type[:40])
         return read_report(document)
@@ -163,16 +195,7 @@ class SepaConnector:
     def _build(
         self, instructions: Sequence[PayoutInstruction], numbers: DrawnNumbers
     ) -> CreditTransferInitiation:
-        name = sepa_text(option(self._config, "debtor_name"), 70)
-        iban = parse_iban(option(self._config, "debtor_iban"))
-        bic = parse_bic(option(self._config, "debtor_bic"))
-        for value, field_name in (
-            (name, "debtor_name"),
-            (iban, "debtor_iban"),
-            (bic, "debtor_bic"),
-        ):
-            if not value:
-                raise ConnectorMisconfigured("option_invalid", field_name)
+        name, iban, bic = self._debtor()
         message_id = self._message_id(instructions, numbers)
         ordered = sorted(instructions, key=lambda instruction: instruction.execution_date)
         blocks = groupby(ordered, key=lambda instruction: instruction.execution_date)
@@ -187,8 +210,8 @@ class SepaConnector:
                     execution_date=day,
                     execution_moment=created_at if self._local_instrument else None,
                     debtor_name=name,
-                    debtor_iban=str(iban),
-                    debtor_bic=str(bic),
+                    debtor_iban=iban,
+                    debtor_bic=bic,
                     service_level="SEPA",
                     local_instrument=self._local_instrument,
                     transfers=tuple(_transfer(instruction) for instruction in block),
@@ -196,6 +219,17 @@ class SepaConnector:
                 for number, (day, block) in enumerate(blocks, start=1)
             ),
         )
+
+    def _debtor(self) -> tuple[str, str, str]:
+        """Our name, IBAN and BIC. Raises ConnectorMisconfigured, naming what is wrong."""
+        name = sepa_text(option(self._config, "debtor_name"), 70)
+        iban = parse_iban(option(self._config, "debtor_iban"))
+        bic = parse_bic(option(self._config, "debtor_bic"))
+        wanted = (("debtor_name", name), ("debtor_iban", iban), ("debtor_bic", bic))
+        for field_name, value in wanted:
+            if not value:
+                raise ConnectorMisconfigured("option_invalid", field_name)
+        return name, str(iban), str(bic)
 
     def _message_id(self, instructions: Sequence[PayoutInstruction], numbers: DrawnNumbers) -> str:
         # Date and number are unique while our database lives; the digest keeps them apart from what
@@ -224,6 +258,7 @@ def _transfer(instruction: PayoutInstruction) -> CreditTransfer:
         end_to_end_id=instruction.reference,
         amount=instruction.amount,
         currency=instruction.currency,
+        # No address: since 14 November 2026 one must name a town, which we do not know.
         creditor_name=sepa_text(account.holder_name, 70),
         creditor_iban=details["iban"],
         creditor_bic=details.get("bic", ""),

@@ -16,6 +16,7 @@ from connectors.base import (
     Capabilities,
     Dedup,
     DrawnNumbers,
+    Finality,
     ReferenceShape,
     TransmissionStyle,
 )
@@ -23,6 +24,7 @@ from connectors.rails.checks import option
 from connectors.rails.interbank import InterbankConnector
 from connectors.schemes.limits import current_limits
 from connectors.schemes.reasons import ISO_WIRE, ReasonTable
+from connectors.schemes.recalls import INTERBANK_RECALL_DAYS
 
 _LIMITS = current_limits("wire")
 
@@ -48,6 +50,9 @@ class WireConnector(InterbankConnector):
         dedup_window=timedelta(hours=24),
         can_inquire=True,
         refuses_before_booking=frozenset({429, 503}),
+        finality=Finality.FINAL,
+        can_recall=True,
+        recall_days=INTERBANK_RECALL_DAYS,
         calendar=_LIMITS.calendar,
     )
 
