@@ -237,6 +237,17 @@ def test_every_answer_to_a_recall_is_valid_by_the_official_schema(bank: LocalBan
         assert_valid(document)
 
 
+def test_the_names_of_recalls_fit_whatever_they_are_drawn_from(bank: LocalBank) -> None:
+    paid = settle(bank, "sepa")
+    uuid = "0193a5c7-8a50-7cc0-8123-0123456789ab"
+    assert paid.recall(reference=uuid, created_at=moment()).kind is OutcomeKind.ACCEPTED
+    assert paid.recall(reference=uuid, created_at=moment()).kind is OutcomeKind.ACCEPTED
+
+
+def moment() -> datetime:
+    return NUMBERS.created_at + timedelta(days=1)
+
+
 # Executed on a Monday: ten banking days later is the Monday two weeks on, unless a holiday is between.
 @pytest.mark.parametrize(
     ("reason", "days", "kind"),
@@ -257,14 +268,3 @@ def test_a_recall_comes_in_time_for_its_reason(
         kind,
         "TOO_LATE" if kind is OutcomeKind.REJECTED else "",
     )
-
-
-def test_the_names_of_recalls_fit_whatever_they_are_drawn_from(bank: LocalBank) -> None:
-    paid = settle(bank, "sepa")
-    uuid = "0193a5c7-8a50-7cc0-8123-0123456789ab"
-    assert paid.recall(reference=uuid, created_at=moment()).kind is OutcomeKind.ACCEPTED
-    assert paid.recall(reference=uuid, created_at=moment()).kind is OutcomeKind.ACCEPTED
-
-
-def moment() -> datetime:
-    return NUMBERS.created_at + timedelta(days=1)
