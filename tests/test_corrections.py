@@ -60,6 +60,25 @@ def test_the_next_payout_goes_to_the_corrected_account_and_the_last_one_shows_th
     assert [verdict.name for verdict in invariants.ask() if verdict.broken] == []
 
 
+def test_a_notice_from_the_real_bank_corrects_the_account_and_the_next_payout_arrives_there(
+    sandbox: World, settings: Any
+) -> None:
+    """The simulator corrects accounts that end in 301 to 123456789012, a banking day after settlement."""
+    settings.FILE_WINDOW_SECONDS = 0
+    sandbox.pay_to("moved", **US_ACCOUNT | {"account_number": "900000000301"})
+    payout = sandbox.settle(sandbox.create("moved", "20.00"))
+    for _ in range(6):
+        if AccountCorrection.objects.exists():
+            break
+        sandbox.bank.advance(days=1)
+        sandbox._work_for(1.0)
+    assert AccountCorrection.objects.get().code == "C01"
+    assert sandbox.status(payout) == "settled"
+    following = sandbox.reach(sandbox.create("moved", "30.00"), "sent")
+    told = [row["account_last4"] for row in sandbox.bank.records(following.id)]
+    assert told == [US_ACCOUNT["account_number"][-4:]]
+
+
 @pytest.mark.parametrize(
     ("code", "corrected", "kept"),
     [
@@ -109,6 +128,17 @@ def test_corrections_of_two_payouts_add_up(sandbox: World, settings: Any, paid: 
     today = corrections.current([named(sandbox)])[named(sandbox)]
     assert number_of(today) == US_ACCOUNT | NUMBER | {"routing_number": NEW_ROUTING}
     assert AccountCorrection.objects.count() == 2
+
+
+def test_what_was_said_before_does_not_undo_what_was_said_since(
+    sandbox: World, settings: Any, paid: Payout
+) -> None:
+    other = sandbox.reach(sandbox.create("us_bank", "30.00"), "sent")
+    say(sandbox, paid, "correction", code="C01", corrected=NUMBER)
+    say(sandbox, other, "correction", code="C01", corrected={"account_number": "112233445566"})
+    assert say(sandbox, paid, "correction", code="C01", corrected=NUMBER)["nothing_new"] == 1
+    today = corrections.current([named(sandbox)])[named(sandbox)]
+    assert number_of(today)["account_number"] == "112233445566"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +195,7 @@ def test_a_correction_travels_from_a_banks_document_to_the_account(
         with transaction.atomic():
             evidence.record(statements, actor=engine("inbound"))
     assert AccountCorrection.objects.get().code == "C01"
-    assert BankEvidence.objects.filter(kind="correction").count() == 1
+    assert BankEvidence.objects.filter(kind="correction", payout_id=paid.pk).count() == 1
 
 
 def test_a_corrected_iban_leaves_the_old_banks_bic_behind(sandbox: World) -> None:

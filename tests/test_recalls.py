@@ -18,7 +18,7 @@ from payouts.models import BankEvidence, BankRecall, Payout, PayoutAuditLog
 from tests.api_client import Api, merchant, operator, snapshot
 from tests.crashes import after, process
 from tests.test_evidence import say
-from tests.world import World
+from tests.world import US_ACCOUNT, World
 
 WAVE, KEPT = "+2250700000001", "+2250700000501"
 FPS = {"sort_code": "089999", "account_number": "66374958"}
@@ -108,6 +108,30 @@ def test_a_clearing_bank_takes_the_request_and_answers_by_report(
     kind = "recall_accepted" if ends[0] == "returned" else "recall_refused"
     (said,) = BankEvidence.objects.filter(payout_id=payout.pk, kind=kind)
     assert said.effect == "noted"
+    all_holds()
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"),
+    [("123456789012", ("returned", "returned")), ("900000000501", ("settled", "refused"))],
+)
+def test_a_file_rail_reverses_an_entry_and_hears_of_it_days_later(
+    sandbox: World, settings: Any, number: str, ends: tuple[str, str]
+) -> None:
+    settings.FILE_WINDOW_SECONDS = 0
+    sandbox.pay_to("dollars", **US_ACCOUNT | {"account_number": number})
+    payout = sandbox.settle(sandbox.create("dollars", "20.00"))
+    shown = merchant(sandbox).get(f"/api/payouts/{payout.id}").body["payout"]
+    assert (shown["status"], shown["settlement_finality"]) == ("settled", "provisional")
+    assert ask(sandbox, payout).status == 202
+    recalls.ask_due()
+    assert now(payout) == ("settled", "asked")
+    for _ in range(6):
+        if now(payout) == ends:
+            break
+        sandbox.bank.advance(days=1)
+        sandbox._work_for(1.0)
+    assert now(payout) == ends
     all_holds()
 
 
