@@ -40,6 +40,9 @@ from payouts.states import LockedPayout, Move
 
 log = logging.getLogger(__name__)
 ACTOR = engine("dispatch")
+# What claiming one order and writing its bytes may take. A file of 10,000 would else outlive its lease on
+# the way to the bank, be given back, and be built again for ever.
+PREPARE_S = 0.003
 TURN_S = 60.0  # Then somebody else goes on: a task that lasts for minutes is killed in the middle of a call.
 
 
@@ -163,7 +166,7 @@ def _insert_transmission(bank: BankLine, claim: Claim, payouts: Sequence[LockedP
             " clock_timestamp() + make_interval(secs => %s), 0, 0, '')",
             [
                 claim.transmission_id, bank.id, bank.rail, len(payouts), sum(p.amount for p in payouts),
-                payouts[0].currency, claim.lease_token, settings.LEASE_S,
+                payouts[0].currency, claim.lease_token, settings.LEASE_S + PREPARE_S * len(payouts),
             ],
         )  # fmt: skip
 

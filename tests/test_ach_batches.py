@@ -7,13 +7,26 @@ import time
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
-from django.conf import settings
+from django.conf import settings as configuration
 
-from payouts import batches, clock, creation, dispatch, due, inbound, lifecycle, poller, schedules
-from payouts.models import Payout, PayoutAttempt
+from payouts import (
+    banks,
+    batches,
+    clock,
+    creation,
+    dispatch,
+    doubt,
+    due,
+    inbound,
+    lifecycle,
+    poller,
+    schedules,
+)
+from payouts.models import BankTransmission, Payout, PayoutAttempt
 from tests.batch_runs import configured
 from tests.world import US_ACCOUNT, World
 
@@ -82,7 +95,7 @@ def test_a_file_waits_for_the_rest_of_a_run_that_is_being_released(
     (fire,) = schedules.due(clock.now())
     for _ in range(3):
         assert batches._step(fire, currency=None, actor=batches.ACTOR) == (10, False)
-        time.sleep(2 * settings.FILE_WINDOW_SECONDS)
+        time.sleep(2 * configuration.FILE_WINDOW_SECONDS)
         dispatch.dispatch_due()
         assert "sent" not in count_statuses(made)
     assert batches.run_due(clock.now()) == 0  # Nothing is left: the run is released.
@@ -98,7 +111,7 @@ def test_a_file_does_not_wait_for_ever_for_a_run_that_nobody_ends(
     made = create_waiting(sandbox, 3)
     (fire,) = schedules.due(clock.now())
     batches._step(fire, currency=None, actor=batches.ACTOR)
-    time.sleep(2 * settings.FILE_WINDOW_SECONDS)
+    time.sleep(2 * configuration.FILE_WINDOW_SECONDS)
     dispatch.dispatch_due()
     assert count_statuses(made) == {"pending": 3}
     monkeypatch.setattr(due, "RUN_WAIT_S", 0)
@@ -107,8 +120,30 @@ def test_a_file_does_not_wait_for_ever_for_a_run_that_nobody_ends(
 
 
 @pytest.mark.django_db
+def test_a_large_file_has_as_much_longer_to_be_built(
+    sandbox: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured()
+    made = create_waiting(sandbox, 20)
+    batches.run_due(clock.now())
+    time.sleep(2 * configuration.FILE_WINDOW_SECONDS)
+    monkeypatch.setattr(dispatch, "PREPARE_S", 10)
+    (bank,) = [bank for bank in banks.lines() if bank.rail == "ach"]
+    claim = dispatch.claim_due(bank)
+    assert claim is not None
+    assert set(claim.payout_ids) == set(made)
+    lease_until = BankTransmission.objects.get(pk=claim.transmission_id).lease_until
+    assert lease_until is not None
+    left_s = (lease_until - clock.technical_now()).total_seconds()
+    assert configuration.LEASE_S + 190 < left_s < configuration.LEASE_S + 201
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.long)])
-def test_a_run_is_one_file_and_its_returns_find_their_payouts(sandbox: World, count: int) -> None:
+def test_a_run_is_one_file_and_its_returns_find_their_payouts(
+    sandbox: World, count: int, settings: Any
+) -> None:
+    settings.CALL_DEADLINE_S, settings.LEASE_S = 4, 10  # As in the sandbox.
     configured()
     watch = Stopwatch()
     made = create_waiting(sandbox, count)
@@ -119,6 +154,7 @@ def test_a_run_is_one_file_and_its_returns_find_their_payouts(sandbox: World, co
     while count_statuses(made) != {"sent": count}:
         assert time.monotonic() < deadline, count_statuses(made)
         dispatch.dispatch_due()
+        doubt.recover_expired()
     watch.note("sent")
     files = files_of(made)
 
