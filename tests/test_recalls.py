@@ -135,6 +135,22 @@ def test_a_file_rail_reverses_an_entry_and_hears_of_it_days_later(
     all_holds()
 
 
+def test_a_sepa_payment_is_recalled_and_comes_back(sandbox: World) -> None:
+    payout = sandbox.settle(sandbox.create())
+    assert ask(sandbox, payout).status == 202
+    recalls.ask_due()
+    assert now(payout) == ("settled", "asked")
+    for _ in range(12):
+        if now(payout) == ("returned", "returned"):
+            break
+        sandbox.bank.advance(days=1)
+        sandbox._work_for(1.0)
+    assert now(payout) == ("returned", "returned")
+    said = BankEvidence.objects.filter(payout_id=payout.pk, effect="noted").values_list("kind")
+    assert {"recall_asked", "recall_accepted"} <= {kind for (kind,) in said}
+    all_holds()
+
+
 # --- who may, when, what ------------------------------------------------------------------------------
 
 
