@@ -52,6 +52,8 @@ def _plain(value: Any) -> Any:
 
 
 def _digits(number: Decimal) -> str:
+    if not number:
+        return "0"  # 0e-999999999 is one as well, and written out it would fill the memory.
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

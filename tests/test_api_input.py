@@ -183,6 +183,20 @@ def test_metadata_is_kept_as_given_and_does_nothing(sandbox: World) -> None:
     )
 
 
+def test_nothing_written_at_great_length_is_still_nothing(sandbox: World) -> None:
+    """B30: a zero with a hundred million decimals costs nothing, and means what a plain one means."""
+    long, short = (
+        raw_body(sandbox, metadata='{"a": [' + ",".join([zero] * 20) + "]}")
+        for zero in ("0e-99999999", "0")
+    )
+    start = time.perf_counter()
+    made = post(sandbox, long, Idempotency_Key="zero")
+    assert made.status == 201
+    assert time.perf_counter() - start < 1
+    again = post(sandbox, short, Idempotency_Key="zero")
+    assert (again.status, again.body["payout"]["id"]) == (200, made.body["payout"]["id"])
+
+
 def test_metadata_of_fifty_keys_and_thirty_levels_is_kept(sandbox: World) -> None:
     deep: Any = 1
     for _ in range(30):
