@@ -67,16 +67,35 @@ def test_a_cached_key_without_a_payout_is_a_new_key(real_sandbox: World) -> None
     """After a restored backup the cache may know payouts that the database does not have."""
     payout_id = create(real_sandbox, key="old")
     fingerprint = bytes(Payout.objects.get(pk=payout_id).request_fingerprint)
-    key = _cached(real_sandbox, (str(uuid4()), fingerprint))
+    key = _cached(real_sandbox, f"{uuid4()} {fingerprint.hex()}")
     made = merchant(real_sandbox).post("/api/payouts", payout_body(real_sandbox), key=key)
     assert made.status == 201
     again = merchant(real_sandbox).post("/api/payouts", payout_body(real_sandbox), key=key)
     assert (again.status, again.body["payout"]["id"]) == (200, made.body["payout"]["id"])
 
 
+def test_a_cached_key_that_names_another_payout_is_a_new_key(real_sandbox: World) -> None:
+    """Whoever can write to Redis lets nobody take one payout for another."""
+    other = create(real_sandbox, key="other")
+    fingerprint = bytes(Payout.objects.get(pk=other).request_fingerprint)
+    key = _cached(real_sandbox, f"{other} {fingerprint.hex()}")
+    made = merchant(real_sandbox).post("/api/payouts", payout_body(real_sandbox), key=key)
+    assert (made.status, made.body["payout"]["external_id"]) == (201, key)
+
+
 @pytest.mark.parametrize(
     "value",
-    [(str(uuid4()), b"another meaning"), "nonsense", None, 7, (1, 2, 3), ("no id", b"x"), {}],
+    [
+        f"{uuid4()} 00",
+        f"{uuid4()} no hex",
+        (str(uuid4()), b"another meaning"),
+        "nonsense",
+        None,
+        7,
+        (1, 2, 3),
+        ("no id", b"x"),
+        {},
+    ],
 )
 def test_a_cache_that_is_wrong_refuses_nothing(real_sandbox: World, value: Any) -> None:
     key = _cached(real_sandbox, value)

@@ -42,7 +42,9 @@ def create(wishes: Sequence[PayoutRequest], *, actor: Actor) -> list[Made]:
     made = _create(wishes, actor)
     lost = [n for n, (result, payout) in enumerate(made) if _is_lost(result, payout)]
     for n in lost:
-        keycache.forget(wishes[n])  # It remembers what the (restored?) database does not have.
+        keycache.forget(
+            wishes[n]
+        )  # It remembers what the (restored?) database does not have, or has under another key.
     for n, pair in zip(lost, _create([wishes[n] for n in lost], actor), strict=True):
         made[n] = pair
         if _is_lost(*pair):
@@ -58,8 +60,19 @@ def _create(wishes: Sequence[PayoutRequest], actor: Actor) -> list[Made]:
     ids = [result.payout_id for result in results if not isinstance(result, creation.Refused)]
     found = Payout.objects.in_bulk(ids)
     return [
-        (r, None if isinstance(r, creation.Refused) else found.get(r.payout_id)) for r in results
+        (r, None if isinstance(r, creation.Refused) else _own(found.get(r.payout_id), wish))
+        for wish, r in zip(wishes, results, strict=True)
     ]
+
+
+def _own(payout: Payout | None, wish: PayoutRequest) -> Payout | None:
+    """A payout that the key cache named is believed to be the wish's when it says so itself."""
+    if payout is None or (payout.tenant_id, payout.external_id) != (
+        wish.tenant_id,
+        wish.external_id,
+    ):
+        return None
+    return payout
 
 
 def as_created(result: creation.Result, shown: dict[str, Any]) -> dict[str, Any]:
