@@ -51,6 +51,7 @@ def actor_for(user: Any, *, request_id: str = "") -> Actor:
     approves at one door what they asked for at the other.
     """
     name, held = user.get_username(), roles_of(user)
+    name = name.lower() if _is_uuid(name.lower()) else name  # As the API writes it.
     role = next((role for role in STRONGEST_FIRST if role in held), "")
     return Actor(
         id=name if _is_uuid(name) else f"user:{name}",
