@@ -53,6 +53,7 @@ class Claim:
     transmission_id: UUID
     lease_token: UUID
     payout_ids: tuple[UUID, ...]
+    call_by: float  # The last moment (monotonic) at which the lease still covers a whole call.
 
 
 def dispatch_due() -> int:
@@ -99,14 +100,18 @@ def carry(bank: BankLine, claim: Claim) -> None:
     outgoing = begin_call(claim)
     if outgoing is None:
         return  # The lease is gone or too short: recovery finds it, and nothing was sent.
-    tell(bank, claim.transmission_id, outgoing)
+    tell(bank, claim, outgoing)
 
 
-def tell(bank: BankLine, transmission_id: UUID, outgoing: banks.Transmission) -> None:
+def tell(bank: BankLine, claim: Claim, outgoing: banks.Transmission) -> None:
     """Send stored bytes, record what was heard (T2), and only then let the breaker learn from it."""
     began = time.monotonic()
+    if began > claim.call_by:  # We were held up: somebody else may be sending these very bytes.
+        outcome = Outcome(kind=OutcomeKind.NOT_SENT, code="lease_over")
+        outcomes.record_outcome(bank, claim.transmission_id, outcome, lease_token=claim.lease_token)
+        return
     outcome = call(bank, outgoing)
-    outcomes.record_outcome(bank, transmission_id, outcome)
+    outcomes.record_outcome(bank, claim.transmission_id, outcome, lease_token=claim.lease_token)
     banks.note_call(bank, outcome, asked_s_ago=time.monotonic() - began)
 
 
@@ -115,6 +120,7 @@ def tell(bank: BankLine, transmission_id: UUID, outgoing: banks.Transmission) ->
 
 def claim_due(bank: BankLine) -> Claim | None:
     """Choose due payouts of one bank and commit the intent to send them. None when nothing is due."""
+    call_by = last_call()
     with transaction.atomic(durable=True):
         allowed = banks.may_send(bank.id)
         ids = [] if allowed == MaySend.NO else due.ids_due(bank)
@@ -129,6 +135,7 @@ def claim_due(bank: BankLine) -> Claim | None:
             transmission_id=uuid7(),
             lease_token=uuid4(),
             payout_ids=tuple(p.id for p in payouts),
+            call_by=call_by,
         )
         _insert_transmission(bank, claim, payouts)
         _write_intents(bank, claim, payouts)
@@ -136,6 +143,11 @@ def claim_due(bank: BankLine) -> Claim | None:
         moves = [Move(payout=p, to="processing", columns={"next_retry_at": None}) for p in payouts]
         states.transition(moves, actor=ACTOR, at=clock.now())
     return claim
+
+
+def last_call() -> float:
+    """Until when (monotonic) a call may begin under a lease that is taken now or later."""
+    return time.monotonic() + settings.LEASE_S - settings.CALL_DEADLINE_S
 
 
 def _without_suspects(payouts: list[LockedPayout]) -> list[LockedPayout]:

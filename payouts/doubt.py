@@ -222,13 +222,14 @@ def _resend(bank: BankLine, question: Question) -> bool:
     Returns False, with nothing sent, where that would not be right: the bank is paused or left alone, or it has
     answered for one of the orders meanwhile (a refused one would be paid by being sent again).
     """
+    lease_token, call_by = uuid4(), dispatch.last_call()
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE bank_transmissions SET state = 'sending', sends = sends + 1, lease_token = %s,"
                 " last_sent_at = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => %s)"
                 " WHERE id = %s AND state = 'in_doubt'",
-                [uuid4(), settings.LEASE_S, question.transmission_id],
+                [lease_token, settings.LEASE_S, question.transmission_id],
             )
             taken = cursor.rowcount == 1
         members = outcomes.members_of(question.transmission_id)
@@ -240,7 +241,13 @@ def _resend(bank: BankLine, question: Question) -> bool:
         moves = [Move(payout=p, to="processing", reason="resend") for p in waiting]
         states.transition(moves, actor=ACTOR, at=clock.now())
     outgoing = outcomes.stored_transmission(question.transmission_id)
-    dispatch.tell(bank, question.transmission_id, outgoing)
+    claim = dispatch.Claim(
+        transmission_id=question.transmission_id,
+        lease_token=lease_token,
+        payout_ids=tuple(p.id for p in waiting),
+        call_by=call_by,
+    )
+    dispatch.tell(bank, claim, outgoing)
     return True
 
 

@@ -162,6 +162,8 @@ def _apply(statement: Statement, attempt: _Attempt, case: _Case, actor: Actor) -
     """Apply one statement to an attempt and its payout. Returns the effect."""
     if statement.kind in PAID_KINDS and not _same_money(statement, case.payout):
         return _freeze(statement, attempt, case)
+    if case.payout.frozen and statement.kind in PAID_KINDS and not _names_money(statement):
+        return "nothing_new"
     if case.status in ("cancelled", "rejected") and statement.kind in PAID_KINDS:
         return "contradiction"
     if attempt.state == "rejected" and (statement.kind == "accepted" or case.live):
@@ -198,6 +200,11 @@ def _same_money(statement: Statement, payout: LockedPayout) -> bool:
     if statement.amount is not None and statement.amount != payout.amount:
         return False
     return not statement.currency or statement.currency == payout.currency
+
+
+def _names_money(statement: Statement) -> bool:
+    """What two people have read in a bank's letter is about this very order and its money."""
+    return statement.amount is not None or statement.source == "letter"
 
 
 def _freeze(statement: Statement, attempt: _Attempt, case: _Case) -> str:

@@ -254,7 +254,8 @@ def expire_payouts(*, limit: int = 1000) -> int:
         " WHERE h.status = 'active' AND h.expires_at <= %s"
         " AND p.status IN ('requires_approval', 'scheduled', 'pending')"
         " AND NOT EXISTS (SELECT FROM payout_retry_log a WHERE a.payout_id = p.id)"
-        " ORDER BY p.id LIMIT %s FOR NO KEY UPDATE OF p SKIP LOCKED",
+        # The hold as well: an approval that was committed meanwhile has ended its expiry.
+        " ORDER BY p.id LIMIT %s FOR NO KEY UPDATE OF p, h SKIP LOCKED",
         [now, limit],
         to="cancelled",
         now=now,

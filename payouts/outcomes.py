@@ -94,17 +94,25 @@ def stored_transmission(transmission_id: UUID) -> banks.Transmission:
 
 
 def record_outcome(
-    bank: BankLine, transmission_id: UUID, outcome: Outcome, *, source: str = "answer"
+    bank: BankLine,
+    transmission_id: UUID,
+    outcome: Outcome,
+    *,
+    source: str = "answer",
+    lease_token: UUID | None = None,
 ) -> None:
     """Record what was heard. Kept up while the database is away; a lost lease does not matter here.
 
     The key is drawn once: a commit whose own answer was lost is not recorded twice, and what two workers
-    heard about two sends is never taken for one statement.
+    heard about two sends is never taken for one statement. `lease_token` is that of the send which was answered:
+    while another send of the same bytes is under way, its own end is still to be written down.
     """
     key = f"{source}:{transmission_id}:{uuid4()}"
     for attempt in range(RECORD_TRIES):
         try:
-            _record_once(bank, transmission_id, outcome, source=source, key=key)
+            _record_once(
+                bank, transmission_id, outcome, source=source, key=key, lease_token=lease_token
+            )
             return
         except OperationalError:
             if attempt == RECORD_TRIES - 1:
@@ -114,15 +122,22 @@ def record_outcome(
 
 
 def _record_once(
-    bank: BankLine, transmission_id: UUID, outcome: Outcome, *, source: str, key: str
+    bank: BankLine,
+    transmission_id: UUID,
+    outcome: Outcome,
+    *,
+    source: str,
+    key: str,
+    lease_token: UUID | None,
 ) -> None:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT sends FROM bank_transmissions WHERE id = %s FOR NO KEY UPDATE",
-                [transmission_id],
+                "SELECT sends, state = 'sending' AND lease_token IS DISTINCT FROM %s FROM bank_transmissions"
+                " WHERE id = %s FOR NO KEY UPDATE",
+                [lease_token, transmission_id],
             )
-            sends = cursor.fetchone()[0]
+            sends, others_send = cursor.fetchone()
         if outcome.document:
             store_document(
                 bank, outcome.document, document_type=outcome.content_type, remote_id=key
@@ -130,7 +145,8 @@ def _record_once(
         members = members_of(transmission_id)
         statements = statements_of(bank, members, outcome, source=source, source_key=key)
         evidence.record(statements, actor=ACTOR)
-        _close_transmission(transmission_id, outcome, sends=sends)
+        if not others_send:
+            _close_transmission(transmission_id, outcome, sends=sends)
 
 
 def statements_of(

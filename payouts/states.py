@@ -53,11 +53,13 @@ COLUMN_TYPES = {
     "next_retry_at": "timestamptz", "retry_count": "int", "max_retries": "int", "last_error": "text",
     "last_error_code": "text", "return_code": "text", "bank_reference": "text", "cancel_reason": "text",
     "approved_by": "text", "approved_at": "timestamptz", "approval_hash": "text",
-    "give_up_requested_by": "text", "give_up_requested_at": "timestamptz", "given_up_by": "text",
+    "given_up_by": "text",
     "settlement_final_at": "timestamptz",
     "scheduled_at": "timestamptz", "batch_id": "uuid", "bank_connector_id": "uuid", "rail": "text",
     "recall_status": "text",
 }  # fmt: skip
+# Who asked for giving it up, and what stands there when nobody did.
+ASKED = (("give_up_requested_by", "''"), ("give_up_requested_at", "NULL"))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,9 +81,14 @@ class LockedPayout:
     created_by: str
     scheduled_at: datetime | None
     live_attempt: bool
+    in_flight: bool  # Bytes of it are being sent just now, whatever was heard of an earlier send.
     audit_sequence: int
     above_limit: bool
     give_up_requested_by: str
+    revived_by: (
+        str  # Who retried it when it was dead, above the limit, and nobody has taken it up since.
+    )
+    frozen: bool  # A bank named other money for it, and has not named the right money since.
     content_hash: str | None  # What it pays, and to whom, now; read where two people decide.
     expires_at: datetime | None  # When a waiting approval comes too late.
     recall_status: str
@@ -130,8 +137,12 @@ def read_payouts(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> list[
             "SELECT p.id, p.tenant_id, p.status, p.amount, p.currency, p.fee_amount, p.rail,"
             " p.bank_connector_id, c.name, p.retry_count, p.max_retries, p.cancel_requested_at IS NOT NULL,"
             " p.created_by, p.scheduled_at, EXISTS (SELECT FROM payout_retry_log a WHERE a.payout_id = p.id"
-            " AND a.state IN ('intent', 'unknown', 'accepted', 'settled')), p.audit_sequence, p.above_limit,"
-            " p.give_up_requested_by, CASE WHEN p.above_limit THEN approval_content(p.id) END,"
+            " AND a.state IN ('intent', 'unknown', 'accepted', 'settled')), EXISTS (SELECT FROM payout_retry_log a"
+            " JOIN bank_transmissions t ON t.id = a.transmission_id WHERE a.payout_id = p.id AND t.state = 'sending'),"
+            " p.audit_sequence, p.above_limit, p.give_up_requested_by, CASE WHEN p.above_limit AND p.status = 'pending'"
+            " AND p.approved_at > p.processing_started_at THEN p.approved_by ELSE '' END,"
+            " p.status = 'dlq' AND p.last_error_code = 'bank_mismatch',"
+            " CASE WHEN p.above_limit THEN approval_content(p.id) END,"
             " CASE WHEN p.status = 'requires_approval' THEN"
             " (SELECT h.expires_at FROM payout_holds h WHERE h.payout_id = p.id) END, p.recall_status, p.settled_at"
             " FROM payouts p JOIN bank_connectors c ON c.id = p.bank_connector_id WHERE p.id = ANY(%s)"
@@ -175,6 +186,10 @@ def give_back_to(payout: LockedPayout, bank: tuple[UUID, str, str]) -> dict[str,
 def _write(to: str, columns: Sequence[str], moves: Sequence[Move], *, at: datetime) -> None:
     """One UPDATE for all moves that write the same columns; audit_sequence rises, so the trigger adds no row."""
     sets = [f"{name} = v.{name}" for name in columns]
+    if to != "cancelled":  # One person's wish to give it up is about the dead one that they saw.
+        sets += [
+            f"{name} = CASE v.old WHEN 'dlq' THEN {none} ELSE p.{name} END" for name, none in ASKED
+        ]
     if to in REACHED_AT:
         sets.append(f"{REACHED_AT[to]} = %(at)s")
     arrays = "".join(f", %({name})s::{COLUMN_TYPES[name]}[]" for name in columns)

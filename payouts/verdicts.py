@@ -60,6 +60,10 @@ def judge_cancel(
 ) -> Result | Move:
     if payout.status == "cancelled":
         return Done(payout.id, payout.status)
+    if payout.in_flight and payout.status in CANCELLABLE and not payout.live_attempt:
+        return Refused(payout.id, PayoutError("outcome_unknown"))
+    if payout.revived_by == actor.id:  # That would be giving up alone, in two steps.
+        return Refused(payout.id, PayoutError("second_person_required"))
     if is_cancellable(
         payout.status, live_attempt=payout.live_attempt, above_limit=payout.above_limit
     ):
@@ -110,7 +114,6 @@ def _judge_revival(
     if payout.above_limit:
         if payout.created_by == actor.id or actor.role not in DECIDERS:
             return Refused(payout.id, PayoutError("second_person_required"))
-        columns |= {"give_up_requested_by": "", "give_up_requested_at": None}
         columns |= _approval(payout, actor=actor, now=now)
     return Move(payout=payout, to="pending", reason=reason, columns=columns)
 

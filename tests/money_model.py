@@ -264,7 +264,7 @@ class Engine(RuleBasedStateMachine):
                 outgoing = dispatch.begin_call(claim)
                 if outgoing is not None and steps > 2:
                     outcome = dispatch.call(bank, outgoing)
-                    self.heard.append((bank, claim.transmission_id, outcome))
+                    self.heard.append((bank, claim, outcome))
             return
 
     @rule()
@@ -277,8 +277,10 @@ class Engine(RuleBasedStateMachine):
 
     @rule(again=st.booleans())
     def a_dead_worker_says_what_it_heard(self, again: bool) -> None:
-        for said in self.heard:
-            outcomes.record_outcome(*said)
+        for bank, claim, outcome in self.heard:
+            outcomes.record_outcome(
+                bank, claim.transmission_id, outcome, lease_token=claim.lease_token
+            )
         if not again:
             self.heard.clear()
 

@@ -14,9 +14,9 @@ from connectors.rails.ach import AchConnector
 from connectors.rails.sepa import SepaConnector
 from payouts import alerts, banks, dispatch, doubt, inbound, lifecycle, outcomes
 from payouts.banks import Outcome, OutcomeKind
-from payouts.models import BankTransmission, Payout, PayoutAlert
+from payouts.models import BankTransmission, PayoutAlert
 from tests.test_dispatch import _rename, booked, expire_leases, sepa
-from tests.test_evidence import say
+from tests.test_evidence import killed_during_the_call, say
 from tests.world import IBAN, World
 
 
@@ -34,15 +34,6 @@ def spin(seconds: float) -> None:
         doubt.recover_expired()
         doubt.resolve_in_doubt()
         time.sleep(0.05)
-
-
-def killed_during_the_call(world: World) -> tuple[Payout, dispatch.Claim]:
-    payout, bank = world.create(), sepa()
-    claim = dispatch.claim_due(bank)
-    assert claim is not None
-    assert dispatch.prepare(bank, claim)
-    assert dispatch.begin_call(claim) is not None
-    return payout, claim
 
 
 @pytest.mark.parametrize(("reaction", "bookings"), [("refuse", 0), ("retry", 1)])
@@ -123,17 +114,14 @@ def test_other_money_for_an_order_believed_unsent_closes_retry_and_cancel(
 
 def test_no_answer_about_an_old_attempt_says_nothing_about_the_new_one(sandbox: World) -> None:
     payout, first = killed_during_the_call(sandbox)
+    silence = Outcome(kind=OutcomeKind.UNKNOWN, code="timeout")
     say(sandbox, payout, "rejected", reaction="retry", code="ED05")
     due_now()
-    outcomes.record_outcome(
-        sepa(), first.transmission_id, Outcome(kind=OutcomeKind.UNKNOWN, code="timeout")
-    )
+    outcomes.record_outcome(sepa(), first.transmission_id, silence, lease_token=first.lease_token)
     assert sandbox.status(payout) == "failed"
     second = dispatch.claim_due(sepa())
     assert second is not None
-    outcomes.record_outcome(
-        sepa(), first.transmission_id, Outcome(kind=OutcomeKind.UNKNOWN, code="timeout")
-    )
+    outcomes.record_outcome(sepa(), first.transmission_id, silence, lease_token=first.lease_token)
     assert sandbox.status(payout) == "processing"
     expire_leases()
     spin(2)

@@ -28,6 +28,16 @@ def say(world: World, payout: Payout, kind: str, **more: Any) -> dict[str, int]:
         return evidence.record([statement], actor=engine("test"))
 
 
+def killed_during_the_call(world: World) -> tuple[Payout, dispatch.Claim]:
+    """Its bytes are out, as far as anybody can tell, and nobody waits for the answer."""
+    payout, bank = world.create(), sepa()
+    claim = dispatch.claim_due(bank)
+    assert claim is not None
+    assert dispatch.prepare(bank, claim)
+    assert dispatch.begin_call(claim) is not None
+    return payout, claim
+
+
 @pytest.fixture
 def sent(sandbox: World) -> Payout:
     payout = sandbox.create()
@@ -85,6 +95,21 @@ def test_a_bank_that_names_other_money_freezes_the_payout(
     assert PayoutHold.objects.get(payout=sent).status == "active"
     say(sandbox, sent, "settled", amount=Decimal(100), currency="EUR")  # Corrected by the bank.
     assert sandbox.status(sent) == "settled"
+
+
+@pytest.mark.parametrize("kind", ["accepted", "settled"])
+def test_a_frozen_payout_stays_frozen_until_a_bank_names_the_right_money(
+    sandbox: World, kind: str
+) -> None:
+    """A word that names no money does not take back that other money was named."""
+    payout = killed_during_the_call(sandbox)[0]
+    assert say(sandbox, payout, "accepted", amount=Decimal("99.99"), currency="EUR")["mismatch"]
+    assert sandbox.status(payout) == "dlq"
+    say(sandbox, payout, kind)
+    assert (sandbox.status(payout), sandbox.attempts(payout)[0].state) == ("dlq", "unknown")
+    assert PayoutHold.objects.get(payout=payout).status == "active"
+    say(sandbox, payout, kind, amount=Decimal(100), currency="EUR")
+    assert sandbox.status(payout) == ("sent" if kind == "accepted" else kind)
 
 
 def test_a_statement_about_nobody_is_kept(sandbox: World, sent: Payout) -> None:

@@ -157,7 +157,7 @@ def test_F30_settled_before_our_own_answer_is_written_down_moves_everything_at_o
     assert outgoing is not None
     heard = dispatch.call(bank, outgoing)
     assert say(sandbox, payout, "settled") == {"replayed": 0, "moved": 1}
-    outcomes.record_outcome(bank, claim.transmission_id, heard)
+    outcomes.record_outcome(bank, claim.transmission_id, heard, lease_token=claim.lease_token)
     assert (sandbox.status(payout), hold_of(payout)) == ("settled", "released")
     assert BankTransmission.objects.get().state == "answered"
     assert BankEvidence.objects.filter(payout_id=payout.id).count() == 2

@@ -8,11 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 
+from ops.roles import actor_for
 from payouts import clock, dispatch, lifecycle
 from payouts.models import Payout, PayoutAttempt, PayoutAuditLog, PayoutHold
 from tests.api_client import Api, merchant, operator, snapshot
 from tests.database import CHECK, RESTRICT, Refusal, refusal, run
+from tests.test_evidence import say as heard
 from tests.world import World
 
 
@@ -156,6 +159,35 @@ def test_a_retry_forgets_the_wish_to_give_up(sandbox: World) -> None:
     sandbox.bank.fault("reject", rail="sepa", code="BE01", count=1)
     sandbox.reach(payout, "dlq")
     assert say(sandbox, payout, "cancel", somebody(sandbox)) == (202, "dlq")
+
+
+def test_a_wish_to_give_up_ends_when_the_bank_has_it_after_all(sandbox: World) -> None:
+    """What one person asked for then is not half of what another asks for now."""
+    payout = dead(sandbox)
+    assert say(sandbox, payout, "cancel", operator(sandbox)) == (202, "dlq")
+    heard(sandbox, payout, "settled")
+    assert sandbox.status(payout) == "settled"
+    assert shown(operator(sandbox), payout)["give_up_requested_by"] == ""
+
+
+def test_whoever_retries_above_the_limit_does_not_cancel_it_alone(sandbox: World) -> None:
+    """That would be giving up by one person, in two steps."""
+    payout = dead(sandbox)
+    retries = somebody(sandbox)
+    assert say(sandbox, payout, "retry", retries) == (200, "pending")
+    before = snapshot()
+    assert say(sandbox, payout, "cancel", retries) == (403, "second_person_required")
+    assert snapshot() == before
+    assert say(sandbox, payout, "cancel", somebody(sandbox)) == (200, "cancelled")
+
+
+@pytest.mark.django_db
+def test_a_login_named_by_a_molam_id_is_that_person_however_it_is_written() -> None:
+    """R35: nobody approves at the workbench, as ABC, what they asked for at the API, as abc."""
+    person = uuid4()
+    for written in (str(person), str(person).upper()):
+        login = User.objects.create_user(written)
+        assert actor_for(login).id == str(person)
 
 
 # --- the same in the database, whoever writes ------------------------------------------------------------

@@ -110,6 +110,7 @@ connect_failed repair later | No connection to the bank came about
 connect_timeout repair later | The bank could not be reached in time
 tls_failed repair ours | No secure connection to the bank
 deadline_before_send repair later | There was no time left to send it
+lease_over repair later | Our worker was held up before it sent anything
 claim_lost repair later | Our worker was lost before it sent anything
 connector_broke repair later | Our connection to the bank broke
 prepare_failed repair ours | The order could not be built
