@@ -60,6 +60,7 @@ class FasterPaymentsRail(TakesRecalls):
     duplicate_code: ClassVar[str] = "DUPLICATE_REQUEST"
     default_code: ClassVar[str] = "AC07"
     decides_later: ClassVar[bool] = True
+    checks_payees: ClassVar[str] = "cop"
     says_yes: ClassVar[bool] = True
     recall_code: ClassVar[str] = "FOCR"
     recall_refusals: ClassVar[Mapping[str, str]] = {

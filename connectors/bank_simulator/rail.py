@@ -59,6 +59,7 @@ class Rail(abc.ABC):
     default_code: ClassVar[str] = "AC04"  # What the faults `reject` and `return` say by themselves.
     remembers: ClassVar[bool] = True  # False: there is no protection against a repetition.
     decides_later: ClassVar[bool] = False  # A refusal is told by report, not by the answer.
+    checks_payees: ClassVar[str] = ""  # How it is asked whose account it is (`payees`).
 
     clock_s: ClassVar[float | None] = None  # An instant scheme's: how long a receiver's bank has.
     too_late_code: ClassVar[str] = "AB05"  # What the sender hears when that time is over.

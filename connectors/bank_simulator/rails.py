@@ -33,6 +33,7 @@ class SepaRail(CamtRecalls):
     recall_calendar: ClassVar[str] = scheme_clock.TARGET
 
     instant: ClassVar[bool] = False
+    checks_payees: ClassVar[str] = "vop"
 
     def read(self, request: Incoming, now: datetime) -> Submission:
         return sepa.read(request.body, now, instant=self.instant)

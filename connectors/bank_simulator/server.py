@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
+import re
 import select
 import socket
 import sys
@@ -20,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from connectors.bank_simulator import recalls
+from connectors.bank_simulator import payees, recalls
 from connectors.bank_simulator.control import Control
 from connectors.bank_simulator.desk import Desk
 from connectors.bank_simulator.faults import Fault
@@ -127,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             self.server.count(-1)
             took = (time.monotonic() - started) * 1000
-            log.info("%s %s %s %.1fms", self.command, urlsplit(self.path).path[:200], outcome, took)
+            log.info("%s %s %s %.1fms", self.command, _loggable(self.path), outcome, took)
 
     def _reply(self) -> Reply:
         """Find who is meant. The body is read first, so that the connection can be used again."""
@@ -190,6 +191,12 @@ class Handler(BaseHTTPRequestHandler):
             return json_reply(400, {"code": "BAD_REQUEST", "detail": str(unreadable)})
         if key is not None:
             return self.server.desk.inquire(bank, rail, key, request) or rail.unknown()
+        told = payees.reply(rail.checks_payees, request)
+        if told is payees.SILENCE:
+            self._wait(UNANSWERED_SECONDS, unless_gone=True)
+            raise Hangup
+        if told is not None:
+            return told
         if isinstance(rail, TakesRecalls):
             try:
                 wish = rail.asks_back(request)
@@ -319,6 +326,11 @@ class Handler(BaseHTTPRequestHandler):
 
 def _too_late(order: Order, rail: Rail) -> Order:
     return replace(order, refusal=order.refusal or rail.too_late_code)
+
+
+def _loggable(path: str) -> str:
+    """The path of a request without what follows and without a wallet's number."""
+    return re.sub(r"/msisdn/[^/]*", "/msisdn/…", urlsplit(path).path[:200])
 
 
 def run_settlement(server: BankServer, tick: float) -> Callable[[], None]:

@@ -55,6 +55,7 @@ class MtnRail(WalletRail):
     banks: ClassVar[tuple[str, ...]] = ("mtn", "mtn-cameroon")
     default_code: ClassVar[str] = "PAYEE_NOT_FOUND"
     decides_later: ClassVar[bool] = True
+    checks_payees: ClassVar[str] = "mtn"
 
     def side_door(self, request: Incoming) -> Reply | None:
         return token_reply(request, "disbursement/token")
@@ -121,6 +122,7 @@ class WaveRail(WalletRail, TakesRecalls):
     banks: ClassVar[tuple[str, ...]] = ("wave",)
     default_code: ClassVar[str] = "recipient-account-inactive"
     duplicate_code: ClassVar[str] = "idempotency-mismatch"
+    checks_payees: ClassVar[str] = "wave"
     recall_code: ClassVar[str] = "REVERSED"
     kept_code: ClassVar[str] = "insufficient-funds"
     # What is back already is answered like what goes back now.

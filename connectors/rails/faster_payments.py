@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from connectors.abilities import RecallOrder, RecallReason, WebhookMessage
+from connectors.abilities import PayeeVerification, RecallOrder, RecallReason, WebhookMessage
 from connectors.accounts import canonical_details
 from connectors.base import (
     AccountDetails,
@@ -53,6 +53,7 @@ from connectors.http import HttpAnswer
 from connectors.rails import fps_webhooks
 from connectors.rails.bank_api import BankApi, json_amount, json_text, read_json, unreadable_answer
 from connectors.rails.checks import check_account, option, sort_out
+from connectors.rails.payee_checks import ask_cop
 from connectors.schemes.limits import current_limits
 from connectors.schemes.reasons import FASTER_PAYMENTS, is_duplicate
 
@@ -93,6 +94,7 @@ _CAPABILITIES = Capabilities(
     dedup_window=timedelta(hours=24),
     can_inquire=True,
     refuses_before_booking=frozenset({429, 503}),
+    verifies_payee=True,
     sends_webhooks=True,
     can_recall=True,
     recall_days=90,
@@ -150,6 +152,10 @@ class FasterPaymentsConnector:
             content_type="application/json",
             errors=errors,
         )
+
+    def verify_payee(self, account: AccountDetails) -> PayeeVerification:
+        """Ask the payee's bank by Confirmation of Payee. Raises ConnectorError."""
+        return ask_cop(self._api, account, self._sign)
 
     def submit(self, transmission: Transmission) -> Outcome:
         """Sign and post the stored request once. Raises ConnectorMisconfigured only."""

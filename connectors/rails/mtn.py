@@ -18,8 +18,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from connectors.abilities import WebhookMessage, WebhookRefused
+from connectors.abilities import PayeeVerification, WebhookMessage, WebhookRefused
 from connectors.base import (
+    AccountDetails,
     Dedup,
     EventKind,
     InboundDocument,
@@ -35,6 +36,7 @@ from connectors.formats.latin import sepa_text
 from connectors.http import HttpAnswer
 from connectors.rails.bank_api import TokenDoor, json_text, read_json, unreadable_answer
 from connectors.rails.checks import option
+from connectors.rails.payee_checks import ask_mtn
 from connectors.rails.wallets import WalletConnector, Word, amount_text, event_of, outcome_of
 from connectors.rails.webhooks import callback_url, check_token
 from connectors.schemes.reasons import MTN, ReasonTable
@@ -63,6 +65,7 @@ class MtnConnector(WalletConnector):
     reference_form: ClassVar[re.Pattern[str]] = re.compile(
         r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII
     )
+    checks_payees: ClassVar[bool] = True
     dedup: ClassVar[Dedup] = Dedup.WINDOW
     dedup_hours: ClassVar[int] = 24
     calls_back: ClassVar[bool] = True
@@ -82,6 +85,10 @@ class MtnConnector(WalletConnector):
             "payerMessage": str(instruction.payout_id),
             "payeeNote": sepa_text(instruction.description, 160),
         }
+
+    def verify_payee(self, account: AccountDetails) -> PayeeVerification:
+        """Ask the operator whose wallet it is. Raises ConnectorError."""
+        return ask_mtn(self.api, account, self._headers())
 
     def submit(self, transmission: Transmission) -> Outcome:
         """Post the stored transfer once. Raises ConnectorMisconfigured only."""

@@ -23,7 +23,7 @@ from datetime import UTC, timedelta
 from itertools import groupby
 from typing import ClassVar
 
-from connectors.abilities import RecallOrder
+from connectors.abilities import PayeeVerification, RecallOrder
 from connectors.accounts import canonical_details, parse_bic, parse_iban
 from connectors.base import (
     AccountDetails,
@@ -60,6 +60,7 @@ from connectors.rails.bank_api import BankApi
 from connectors.rails.checks import check_account, option, sort_out
 from connectors.rails.iso_recalls import ask_back, cancellation_request, read_recall_report
 from connectors.rails.iso_reports import answer_to_outcome, read_report
+from connectors.rails.payee_checks import ask_vop
 from connectors.schemes.limits import SEPA_COUNTRIES, current_limits
 from connectors.schemes.reasons import ISO_SCT, ISO_SCT_INST, ReasonTable
 from connectors.schemes.recalls import SEPA_RECALL_DAYS
@@ -86,6 +87,7 @@ _CAPABILITIES = Capabilities(
     finality=Finality.FINAL,
     can_recall=True,
     recall_days=SEPA_RECALL_DAYS,
+    verifies_payee=True,
     calendar=_LIMITS.calendar,
 )
 _INSTANT_LIMITS = current_limits("sepa_instant")
@@ -144,6 +146,10 @@ class SepaConnector:
             content_type="application/xml",
             errors=errors,
         )
+
+    def verify_payee(self, account: AccountDetails) -> PayeeVerification:
+        """Ask the payee's bank by Verification of Payee. Raises ConnectorError."""
+        return ask_vop(self._api, account)
 
     def submit(self, transmission: Transmission) -> Outcome:
         """Post the stored pain.001 once. Raises ConnectorMisconfigured only."""

@@ -84,6 +84,7 @@ class WalletConnector(abc.ABC):
     dedup: ClassVar[Dedup]
     dedup_hours: ClassVar[int] = 0
     recall_days: ClassVar[int] = 0  # 0: the operator knows no recall.
+    checks_payees: ClassVar[bool] = False  # The operator has `abilities.VerifiesPayees`.
     calls_back: ClassVar[bool] = (
         False  # The operator tells us by itself: `abilities.ReadsWebhooks`.
     )
@@ -205,6 +206,7 @@ class WalletConnector(abc.ABC):
             dedup_window=timedelta(hours=self.dedup_hours) if self.dedup_hours else None,
             can_inquire=True,
             refuses_before_booking=frozenset({429, 503}),
+            verifies_payee=self.checks_payees,
             sends_webhooks=self.calls_back,
             can_recall=self.recall_days > 0,
             recall_days=self.recall_days,

@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from connectors.abilities import RecallOrder, WebhookMessage, WebhookRefused
+from connectors.abilities import PayeeVerification, RecallOrder, WebhookMessage, WebhookRefused
 from connectors.base import (
+    AccountDetails,
     Dedup,
     EventKind,
     InboundDocument,
@@ -32,6 +33,7 @@ from connectors.base import (
 )
 from connectors.formats.latin import sepa_text
 from connectors.rails.bank_api import json_text, read_json, unreadable_answer
+from connectors.rails.payee_checks import ask_wave
 from connectors.rails.wallets import (
     WalletConnector,
     Word,
@@ -71,6 +73,7 @@ class WaveConnector(WalletConnector):
     driver: ClassVar[str] = "wave"
     operator: ClassVar[str] = "wave"
     reasons: ClassVar[ReasonTable] = WAVE
+    checks_payees: ClassVar[bool] = True
     dedup: ClassVar[Dedup] = Dedup.WINDOW
     dedup_hours: ClassVar[int] = 24
     calls_back: ClassVar[bool] = True
@@ -86,6 +89,10 @@ class WaveConnector(WalletConnector):
             "client_reference": instruction.reference,
             "payment_reason": str(instruction.payout_id),
         }
+
+    def verify_payee(self, account: AccountDetails) -> PayeeVerification:
+        """Ask the operator whose wallet it is. Raises ConnectorError."""
+        return ask_wave(self.api, account)
 
     def submit(self, transmission: Transmission) -> Outcome:
         """Post the stored payout once. Raises ConnectorMisconfigured only."""
