@@ -291,3 +291,38 @@ def test_answers_and_reports_are_valid_by_the_official_schemas(bank: LocalBank, 
         for node in etree.fromstring(document).iter("{*}Cd")
     ]
     assert "AC04" in codes
+
+
+UNSTRUCTURED = b"<PstlAdr><AdrLine>Weg 1</AdrLine><AdrLine>Bonn</AdrLine></PstlAdr>"
+HYBRID = b"<PstlAdr><TwnNm>Bonn</TwnNm><Ctry>DE</Ctry><AdrLine>Weg 1</AdrLine></PstlAdr>"
+BROKEN = [
+    (b"<Nm>Ada</Nm>", b"<Nm>Ada</Nm>" + UNSTRUCTURED, "BE04"),
+    (b"<Nm>Ada</Nm>", b"<Nm>Ada</Nm>" + HYBRID, ""),
+    (b"<TwnNm>New York</TwnNm><Ctry>US</Ctry>", b"<AdrLine>New York</AdrLine>", "BE07"),
+    (b"<NbOfTxs>1</NbOfTxs>", b"<NbOfTxs>1</NbOfTxs><CtrlSum>12.31</CtrlSum>", "AM10"),
+    (b"<NbOfTxs>1</NbOfTxs>", b"<NbOfTxs>1</NbOfTxs><CtrlSum>12.30</CtrlSum>", ""),
+    (b"<NbOfTxs>1<", b"<NbOfTxs>2<", "AM18"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "code"), BROKEN)
+@pytest.mark.parametrize("name", ["wire", "rtp"])
+def test_an_interbank_payment_keeps_the_rules_or_is_refused_by_code(
+    bank: LocalBank, name: str, old: bytes, new: bytes, code: str
+) -> None:
+    sent = payment(bank, name)
+    assert old in sent.body
+    sent.body = sent.body.replace(old, new)
+    told = etree.fromstring(sent.post(bank).body)
+    assert [node.text for node in told.iter("{*}Cd")] == ([code] if code else [])
+    assert (sent.states(bank) == ["booked"]) == (not code)
+
+
+@pytest.mark.parametrize("path", ["credit-transfers", "status-requests", "recalls"])
+@pytest.mark.parametrize("body", [b"<!DOCTYPE a><a/>", b"<a", b"", b"{}"])
+def test_a_bank_reads_nothing_that_is_not_plain_xml(
+    bank: LocalBank, path: str, body: bytes
+) -> None:
+    before = len(bank.records())
+    assert ask(bank, "POST", f"/wire/default/{path}", body).status == 400
+    assert len(bank.records()) == before

@@ -83,13 +83,17 @@ class Desk:
                 self._decide(decision, order, bank=bank, rail=rail, key=submission.key)
             reply = rail.answer(
                 submission.key,
-                decision.lines,
+                self._mentioned(rail, decision.lines),
                 report_id=self._answer_id(bank),
                 now=self.book.clock.now(),
                 today=False,
             )
             self._commit_answer(bank, submission, reply, decision)
             return Receipt(reply=reply, unanswered=decision.unanswered)
+
+    def _mentioned(self, rail: Rail, lines: Sequence[Line]) -> list[Line]:
+        """What an answer speaks of: all of a message's payments, unless a fault swallows some."""
+        return [line for line in lines if not self.faults.take("unmentioned", rail.name)]
 
     def _forgets(self, rail: Rail) -> bool:
         """Whether this bank has just lost its memory of what it was sent, or never had one."""

@@ -25,6 +25,7 @@ FAULTS = (
     "slow_receiver",  # An instant scheme's receiver takes `seconds`; beyond its clock: refused.
     "reject",  # Refuses a payment with `code`.
     "garbage",  # Books, answers 200 with rubbish.
+    "unmentioned",  # Books a payment, and does not speak of it in the answer to its message.
     "wrong_amount",  # Books what was asked, acknowledges another amount.
     "return",  # Accepts and settles a payment, returns it with `code`.
     "refuse_recall",  # Refuses with `code` to bring a payment back that it is asked for.
