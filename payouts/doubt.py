@@ -219,8 +219,9 @@ def _may_resend(bank: BankLine, question: Question) -> bool:
 def _resend(bank: BankLine, question: Question) -> bool:
     """Send the same bytes again; the attempts stay `unknown` until the bank has answered for them.
 
-    Returns False, with nothing sent, where that would not be right: the bank is paused or left alone, or it has
-    answered for one of the orders meanwhile (a refused one would be paid by being sent again).
+    Returns False, with nothing sent, where that would not be right: the bank is paused or left alone, somebody has
+    sent them again since the question, or the bank has answered for one of the orders meanwhile (a refused one
+    would be paid by being sent again).
     """
     lease_token, call_by = uuid4(), dispatch.last_call()
     with transaction.atomic(durable=True):
@@ -228,8 +229,8 @@ def _resend(bank: BankLine, question: Question) -> bool:
             cursor.execute(
                 "UPDATE bank_transmissions SET state = 'sending', sends = sends + 1, lease_token = %s,"
                 " last_sent_at = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => %s)"
-                " WHERE id = %s AND state = 'in_doubt'",
-                [lease_token, settings.LEASE_S, question.transmission_id],
+                " WHERE id = %s AND state = 'in_doubt' AND last_sent_at = %s",
+                [lease_token, settings.LEASE_S, question.transmission_id, question.last_sent_at],
             )
             taken = cursor.rowcount == 1
         members = outcomes.members_of(question.transmission_id)

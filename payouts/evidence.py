@@ -352,7 +352,10 @@ def _evidence_row(
 ) -> dict[str, Any]:
     row = {name: getattr(statement, name, None) for name in EVIDENCE_TYPES}
     spoke = statement.kind in ("rejected", "returned")
+    amount, detail = statement.as_written()
     return row | {
+        "amount": amount,
+        "detail": detail,
         "reaction": statement.reaction if spoke else "",
         "attempt_id": attempt.id if attempt else None,
         "payout_id": attempt.payout_id if attempt else None,

@@ -217,8 +217,9 @@ def _read(bank: BankLine, document_id: UUID, document: InboundDocument) -> tuple
         log.warning("%s sent a document that cannot be read: %s", bank.key, unreadable.code)
         return str(unreadable), 0
     statements = statements_of_events(bank, events, source_key=f"document:{document_id}")
-    evidence.record(statements, actor=ACTOR)
-    return "", len(statements)
+    lost = outcomes.record_apart(statements, actor=ACTOR)
+    error = f"not_all_applied: {lost} of {len(statements)} statements" if lost else ""
+    return error, len(statements)
 
 
 def statements_of_events(

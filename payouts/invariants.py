@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from payouts import funds, seals
+from payouts import funds, seals, tenancy
 
 OPEN = "('requires_approval', 'scheduled', 'pending', 'processing', 'in_doubt', 'sent', 'failed', 'dlq')"
 LIVE = "('intent', 'unknown', 'accepted', 'settled')"
@@ -57,6 +57,15 @@ INVARIANTS: dict[str, tuple[str, str]] = {
             CASE h.status WHEN 'released' THEN h.hold_amount ELSE 0 END,
             CASE h.status WHEN 'reversed' THEN h.hold_amount ELSE 0 END)
           IS DISTINCT FROM (b.transfer, b.currencies, b.held, b.captured, b.reversed)""",
+    ),
+    "fees_are_booked": (
+        "what a route cost is booked once for what was paid, and for nothing else",
+        """SELECT p.id || ': fee of ' || coalesce(f.fee, 0) FROM payouts p LEFT JOIN (
+          SELECT t.payout_id, sum(e.amount) AS fee, min(e.currency) || max(e.currency) AS currencies
+          FROM ledger_transfers t JOIN ledger_entries e ON e.transfer_id = t.id AND e.amount > 0
+          WHERE t.kind = 'fee' GROUP BY t.payout_id) f ON f.payout_id = p.id
+        WHERE coalesce(f.fee, 0) <> CASE WHEN p.status IN ('settled', 'returned') THEN p.fee_amount ELSE 0 END
+          OR f.currencies <> p.fee_currency || p.fee_currency""",
     ),
     "hold_follows_status": (
         "a hold is active while its payout is open, captured when it was paid, given back when it was not",
@@ -113,8 +122,9 @@ INVARIANTS: dict[str, tuple[str, str]] = {
           CASE r.state WHEN 'unknown' THEN 'requested' WHEN 'sent' THEN 'asked' ELSE coalesce(r.state, 'none') END""",
     ),
     "approved_by_another": (
-        "nobody approved a payout of their own",
-        "SELECT id::text FROM payouts WHERE approved_by <> '' AND approved_by = created_by",
+        "nobody approved a payout of their own, and above the limit somebody did",
+        """SELECT id::text FROM payouts WHERE (approved_by <> '' AND approved_by = created_by)
+        OR (above_limit AND approved_by = '' AND status NOT IN ('requires_approval', 'cancelled'))""",
     ),
     "every_change_has_an_author": (
         "a payout's audit rows number as many as its record says, and the last one is its status",
@@ -141,7 +151,7 @@ INVARIANTS: dict[str, tuple[str, str]] = {
     ),
 }
 # What holds between the book and the holds: with the book itself, all of the money.
-OF_MONEY = ("holds_are_booked", "held_is_in_flight")
+OF_MONEY = ("holds_are_booked", "held_is_in_flight", "fees_are_booked")
 BOOK = ("book", "the ledger balances: transfers, currencies, balances against their entries")
 NAMES = (BOOK[0], *INVARIANTS)
 
@@ -154,8 +164,8 @@ def check(only: Collection[str] = ()) -> list[Verdict]:
 
 @contextlib.contextmanager
 def snapshot() -> Iterator[None]:
-    """What is asked within sees one instant, and writes nothing."""
-    with transaction.atomic(durable=True):
+    """What is asked within sees one instant, everybody's rows (whatever the login), and writes nothing."""
+    with tenancy.within(tenancy.PLATFORM), transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield

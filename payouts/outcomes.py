@@ -5,21 +5,24 @@ A worker that lost its lease may no longer send, but what it heard is recorded a
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import banks, crypto, deadlines, evidence, states
-from payouts.audit import engine
+from payouts import banks, crypto, deadlines, evidence, metrics, states
+from payouts.audit import Actor, engine
 from payouts.banks import BankLine, Outcome, OutcomeKind
 from payouts.evidence import Statement
 
+log = logging.getLogger(__name__)
 ACTOR = engine("dispatch")
 RECORD_TRIES = (
     6  # T2 is retried while the database is away; then the lease runs out and the bank is asked.
@@ -144,9 +147,39 @@ def _record_once(
             )
         members = members_of(transmission_id)
         statements = statements_of(bank, members, outcome, source=source, source_key=key)
-        evidence.record(statements, actor=ACTOR)
-        if not others_send:
+        lost = record_apart(statements, actor=ACTOR)
+        # Where one of them could not be written down, the lease runs out and the bank is asked again.
+        if not others_send and not lost:
             _close_transmission(transmission_id, outcome, sends=sends)
+
+
+def record_apart(statements: Sequence[Statement], *, actor: Actor) -> int:
+    """Record evidence; what cannot be written about one order is left out and keeps nothing from the others.
+
+    Returns how many statements were left out. Raises what is wrong with the database itself.
+    """
+    orders: dict[tuple[UUID, str], list[Statement]] = defaultdict(list)
+    for statement in statements:
+        orders[statement.bank_connector_id, statement.reference].append(statement)
+    if len(orders) < 2:
+        evidence.record(statements, actor=actor)
+        return 0
+    if _is_recorded(statements, actor=actor):
+        return 0
+    return sum(len(some) for some in orders.values() if not _is_recorded(some, actor=actor))
+
+
+def _is_recorded(statements: Sequence[Statement], *, actor: Actor) -> bool:
+    try:
+        with transaction.atomic():
+            evidence.record(statements, actor=actor)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("%s statements cannot be recorded together", len(statements))
+        metrics.worker_failed("other")
+        return False
+    return True
 
 
 def statements_of(

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from uuid import UUID
 
 from payouts import audit
 
 TEXT_MAX = 500
+AMOUNT_END = Decimal(10) ** 15
 
 
 def clean(text: str) -> str:
@@ -58,3 +60,14 @@ class Statement:
             object.__setattr__(self, name, clean(getattr(self, name)))
         if self.kind == "correction":  # Banks write the corrected number into their text, too.
             object.__setattr__(self, "detail", audit.without_personal_data(self.detail))
+
+    def as_written(self) -> tuple[Decimal | None, str]:
+        """Amount and text as columns can hold them: money that none holds exactly is told in the text.
+
+        Columns have fifteen digits before the point and three behind it; a bank may write more.
+        """
+        if self.amount is None:
+            return None, self.detail
+        if abs(self.amount) < AMOUNT_END and (Fraction(self.amount) * 1000).denominator == 1:
+            return self.amount, self.detail
+        return None, clean(f"the amount of {self.amount}. {self.detail}")

@@ -21,6 +21,10 @@ BREAKING = {
     "held_is_in_flight": "UPDATE ledger_balances SET held = held + 1 WHERE currency = 'EUR'",
     "one_hold_each": "UPDATE payout_holds SET hold_amount = 1",
     "holds_are_booked": "DELETE FROM ledger_entries WHERE amount > 0",
+    "fees_are_booked": "WITH t AS (INSERT INTO ledger_transfers (id, kind, tenant_id, payout_id, reference)"
+    " SELECT gen_random_uuid(), 'fee', tenant_id, id, '' FROM payouts RETURNING id)"
+    " INSERT INTO ledger_entries (transfer_id, account_id, amount, currency)"
+    " SELECT t.id, gen_random_uuid(), v.amount, 'EUR' FROM t, (VALUES (1), (-1)) v (amount)",
     "a_bank_that_contradicts_itself_is_told_of": "INSERT INTO bank_evidence (source, source_key, position,"
     " bank_connector_id, attempt_id, payout_id, tenant_id, reference, kind, code, detail, currency, bank_reference,"
     " reaction, effect, recorded_at) SELECT source, 'later', n, bank_connector_id, attempt_id, payout_id, tenant_id,"
@@ -76,6 +80,22 @@ def test_an_invariant_sees_what_breaks_it(sent: Payout, name: str) -> None:
     lifted(BREAKING[name])
     (verdict,) = invariants.ask([name])
     assert verdict.broken
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        # What the database itself cannot refuse: a row that is written as if it had been approved.
+        ("approved_by_another", "UPDATE payouts SET above_limit = true"),
+        (
+            "fees_are_booked",
+            "UPDATE payouts SET status = 'settled', settled_at = now(), fee_amount = 1",
+        ),
+    ],
+)
+def test_and_it_sees_the_other_half_of_what_it_says(sent: Payout, name: str, sql: str) -> None:
+    lifted(sql)
+    assert invariants.ask([name])[0].broken
 
 
 def test_a_broken_invariant_is_a_critical_alert_until_it_holds_again(sent: Payout) -> None:

@@ -16,6 +16,7 @@ from payouts import clock, dispatch, doubt, lifecycle, outcomes
 from payouts.audit import Actor
 from payouts.banks import Outcome, OutcomeKind
 from payouts.models import BankTransmission, Payout, PayoutHold
+from tests.database import run
 from tests.test_attacks import due_now
 from tests.test_dispatch import booked, expire_leases, sepa
 from tests.test_evidence import killed_during_the_call
@@ -77,6 +78,21 @@ def test_what_is_being_sent_again_is_not_cancelled_meanwhile(sandbox: World) -> 
     assert isinstance(result, lifecycle.Refused)
     assert result.error.code == "outcome_unknown"
     assert PayoutHold.objects.get(payout=payout).status == "active"
+
+
+def test_a_slow_question_does_not_lead_to_a_second_send_on_the_heels_of_anothers(
+    sandbox: World,
+) -> None:
+    """Two workers ask; while the first one waits for its "not found", the second has sent again."""
+    payout, claim = killed_during_the_call(sandbox)
+    expire_leases()
+    doubt.recover_expired()
+    question = doubt._next_question()
+    assert question is not None
+    run("UPDATE bank_transmissions SET last_sent_at = clock_timestamp(), sends = sends + 1")
+    assert doubt._resend(sepa(), question) is False
+    assert (state_of(claim.transmission_id), sandbox.status(payout)) == ("in_doubt", "in_doubt")
+    assert booked(sandbox, payout) == []
 
 
 def _cancel(world: World, payout: Payout) -> list[lifecycle.Result]:

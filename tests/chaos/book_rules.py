@@ -87,6 +87,14 @@ ALWAYS = (
             ELSE 'hold,reversal' END)""",
     ),
     Rule(
+        "I05",
+        "what the route cost is not booked once for what was paid, or is for what was not",
+        """SELECT p.id::text, p.status || ': cost ' || p.fee_amount || ', booked ' || coalesce(f.fee, 0) FROM payouts p
+        LEFT JOIN (SELECT t.payout_id, sum(e.amount) AS fee FROM ledger_transfers t JOIN ledger_entries e
+          ON e.transfer_id = t.id AND e.amount > 0 WHERE t.kind = 'fee' GROUP BY 1) f ON f.payout_id = p.id
+        WHERE coalesce(f.fee, 0) <> CASE WHEN p.status IN ('settled', 'returned') THEN p.fee_amount ELSE 0 END""",
+    ),
+    Rule(
         "I06",
         "more than one attempt may be at a bank, or two carry one reference",
         f"""SELECT payout_id::text, string_agg(reference || ' ' || state, ', ') FROM payout_retry_log

@@ -117,6 +117,13 @@ CORRUPTIONS: dict[str, Corruption] = {
         "I03", "UPDATE ledger_balances SET available = available + 1 WHERE currency = 'EUR'"
     ),
     "a balance is gone": Corruption("I03", "DELETE FROM ledger_balances WHERE currency = 'EUR'"),
+    "a fee is doubled": Corruption(
+        "I05", "UPDATE ledger_entries e SET amount = e.amount * 2 FROM ledger_transfers t"
+        " WHERE t.id = e.transfer_id AND t.kind = 'fee'"
+    ),
+    "what a route cost was forgotten": Corruption(
+        "I05", "UPDATE payouts SET fee_amount = fee_amount + 1 WHERE id = '{settled}'"
+    ),
     "an open payout is called settled": Corruption(
         "I04", "UPDATE payouts SET status = 'settled', settled_at = now() WHERE id = '{sent}'"
     ),
