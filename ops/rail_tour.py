@@ -22,6 +22,7 @@ REFUSED, COMES_BACK = (
     "701",
 )  # The ends of account numbers with these outcomes, on every rail.
 TOUR_S = 90.0
+DAY_TAKES_S = 1.6  # A little more than banks are asked for reports (REPORT_POLL_S) here.
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _pay_all(demo: Scenario, end: str) -> dict[str, str]:
 
 def _together(demo: Scenario, payouts: dict[str, str], status: str) -> dict[str, dict[str, Any]]:
     """Let days pass at the bank until all of them have reached a status."""
-    begun, day_ends = time.monotonic(), time.monotonic() + 2.5
+    begun, day_ends = time.monotonic(), time.monotonic() + DAY_TAKES_S
     while True:
         seen = {name: demo.engine.get_payout(payout_id) for name, payout_id in payouts.items()}
         behind = {name: p["status"] for name, p in seen.items() if p["status"] != status}
@@ -131,7 +132,7 @@ def _together(demo: Scenario, payouts: dict[str, str], status: str) -> dict[str,
             raise NotAsExpected(f"not {status}: {behind}")
         if time.monotonic() > day_ends and not _being_sent(behind.values()):
             demo.bank.call("POST", "/_sim/clock", {"advance_seconds": DAY_S})
-            day_ends = time.monotonic() + 2.5
+            day_ends = time.monotonic() + DAY_TAKES_S
         time.sleep(0.15)
 
 

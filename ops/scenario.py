@@ -36,6 +36,9 @@ class Step:
     seconds: float
 
 
+NamedAct = tuple[str, Callable[["Scenario"], str]]
+
+
 @dataclass(slots=True)
 class Scenario:
     """Runs steps against a running sandbox. `say` gets a line for everything that happens."""
@@ -54,12 +57,16 @@ class Scenario:
             base_url=self.engine.base_url, tenant_id=self.engine.tenant_id, role="finance_ops"
         )
 
-    def run(self, incidents: Sequence[tuple[str, Callable[[Scenario], str]]] = ()) -> bool:
-        """Every step, then the bank's record. Returns whether all of it was as it should be."""
+    def run(self, *, rails: Sequence[NamedAct] = (), incidents: Sequence[NamedAct] = ()) -> bool:
+        """Every step, then the bank's record. Returns whether all of it was as it should be.
+
+        Rails come first: later on, routing has learned that some of them were in trouble.
+        """
         self.bank.call("DELETE", "/_sim/faults")
         steps: list[tuple[str, Callable[[], str]]] = [
             ("SEPA: created, sent, settled", self.sepa_settles),
             ("ACH: collected into a file, sent, settled", self.ach_settles),
+            *((title, partial(act, self)) for title, act in rails),
             ("refused for good: the merchant has the money back", self.refused_for_good),
             ("refused once, tried again, settled", self.retried_then_settled),
             ("settled, then came back: a new entry credits the merchant", self.comes_back),

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from ops import demo_data, incidents
+from ops import demo_data, incidents, rail_tour
 from ops.http_client import Client
 from ops.scenario import Scenario, watch_first_payouts
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         scenario = self._scenario(quiet=options["json"])
         if options["first"]:
             sys.exit(0 if watch_first_payouts(scenario) else 1)
-        good = scenario.run(incidents.STEPS)
+        good = scenario.run(rails=rail_tour.STEPS, incidents=incidents.STEPS)
         if options["json"]:
             steps = [
                 {"title": s.title, "story": s.story, "ok": s.ok, "seconds": round(s.seconds, 1)}
