@@ -1,6 +1,7 @@
 """How long an instant payout takes, from the request to `settled`, beside what its two halves cost alone.
 
-A running sandbox is paid through over HTTP, as a merchant would. The end is the engine's own
+A running sandbox is paid through over HTTP, as a merchant would, at a steady rate: a request counts from the
+moment it was due, so that an engine that falls behind cannot hide it. The end is the engine's own
 `settled_at`, the start is read from the same clock (the bank's must not have been moved on).
 The baseline of the same run is one bare request to the engine and one to the bank.
 """
@@ -22,6 +23,7 @@ from ops.rail_tour import WAYS, Way
 from payouts import clock
 
 INSTANT = ("RTP", "SEPA Instant", "Faster Payments", "Orange", "MTN", "Wave", "M-Pesa")
+CLIENTS = 8
 GIVE_UP_S = 120.0
 
 
@@ -40,19 +42,28 @@ class Timing:
 
 
 class InstantBench:
-    """Pays `count` payouts each instant way, `clients` at a time, all ways in turn."""
+    """Pays `count` payouts each instant way, all ways in turn, `rate` requests a second."""
 
     def __init__(
-        self, *, engine: Client, bank: Client, count: int, clients: int, say: Callable[[str], None]
+        self, *, engine: Client, bank: Client, count: int, rate: float, say: Callable[[str], None]
     ) -> None:
-        self.engine, self.bank, self.count, self.clients, self.say = engine, bank, count, clients, say  # fmt: skip
+        self.engine, self.bank, self.count, self.rate, self.say = engine, bank, count, rate, say
 
     def run(self) -> list[Timing]:
         ways = [way for way in WAYS if way.name in INSTANT]
         receivers = {way.name: self._receiver(way) for way in ways}
         wishes = [(way, receivers[way.name]) for _ in range(self.count) for way in ways]
-        with ThreadPoolExecutor(self.clients) as pool:
-            begun = list(pool.map(lambda wish: self._pay(*wish), wishes))
+        self.say(f"{len(wishes)} payouts at {self.rate:g} a second")
+        began, clock_then = time.monotonic(), clock.technical_now().timestamp()
+
+        def pay_in_turn(number: int) -> tuple[str, str, float]:
+            due = number / self.rate
+            time.sleep(max(0.0, began + due - time.monotonic()))
+            way, receiver = wishes[number]
+            return way.name, self._pay(way, receiver), clock_then + due
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            begun = list(pool.map(pay_in_turn, range(len(wishes))))
         self.say(f"{len(begun)} payouts accepted, waiting for the last to settle")
         ended = self._settled([payout_id for _, payout_id, _ in begun])
         timings = []
@@ -91,17 +102,17 @@ class InstantBench:
             "currency": account["currency"],
         }
 
-    def _pay(self, way: Way, receiver: dict[str, str]) -> tuple[str, str, float]:
+    def _pay(self, way: Way, receiver: dict[str, str]) -> str:
         body = {
             "originModule": "bench", "originEntityType": "merchant", "originEntityId": self.engine.tenant_id,
             "beneficiaryType": "user", **receiver, "amount": way.amount, "payoutMethod": way.method,
             "priority": "instant",
         }  # fmt: skip
-        started = clock.technical_now().timestamp()  # The clock that `settled_at` is read from.
         answer = self.engine.call("POST", "/api/payouts", body, key=str(uuid4()))
         if answer.status != 201:
             raise RuntimeError(f"{way.name}: create answered {answer.status} {answer.body}")
-        return way.name, answer.body["payout"]["id"], started
+        payout_id: str = answer.body["payout"]["id"]
+        return payout_id
 
     def _settled(self, payout_ids: Sequence[str]) -> dict[str, float]:
         """When each settled, in seconds since the epoch. What has not after two minutes is left out."""

@@ -27,7 +27,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
         parser.add_argument("--count", type=int, default=300, help="payouts for each rail (300)")
-        parser.add_argument("--clients", type=int, default=4, help="requests at a time (4)")
+        parser.add_argument(
+            "--rate", type=float, default=12.0, help="requests a second over all rails (12)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant_id = next(iter(demo_data.load()["tenants"]))
@@ -35,7 +37,7 @@ class Command(BaseCommand):
             engine=Client(base_url=f"http://127.0.0.1:{settings.PORT}", tenant_id=tenant_id),
             bank=Client(base_url=f"http://127.0.0.1:{settings.BANK_SIMULATOR_PORT}"),
             count=options["count"],
-            clients=options["clients"],
+            rate=options["rate"],
             say=(lambda line: None) if options["json"] else (lambda line: self.stderr.write(line)),
         )
         baseline = bench.baseline()
