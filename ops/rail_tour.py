@@ -14,7 +14,7 @@ from ops.scenario import DAY_S, NotAsExpected, Scenario
 
 US = {"type": "us_bank", "currency": "USD", "routingNumber": "021000021", "accountType": "checking"}
 UK = {"type": "uk_bank", "currency": "GBP", "sortCode": "089999"}
-XOF = {"type": "mobile_money", "currency": "XOF"}
+WALLET = {"type": "mobile_money", "currency": "XOF"}
 IBANS = {"": "DE89370400440532013000", "401": "DE08370400440000000401", "701": "DE56370400440000000701"}  # fmt: skip
 UK_ACCOUNTS = {"": "66374958", "401": "90004401", "701": "90005701"}
 REFUSED, COMES_BACK = (
@@ -51,7 +51,7 @@ def _iban(end: str) -> dict[str, str]:
 
 
 def _wallet(prefix: str, **more: str) -> Callable[[str], dict[str, str]]:
-    return lambda end: {**XOF, **more, "msisdn": f"{prefix}{end or '001'}"}
+    return lambda end: {**WALLET, **more, "msisdn": f"{prefix}{end or '001'}"}
 
 
 WAYS = (
@@ -64,6 +64,7 @@ WAYS = (
     Way("Orange", "mobile_money", "mobile_money", "CI", "2600", _wallet("+2250700000"), False),
     Way("MTN", "mobile_money", "mobile_money", "CI", "2700", _wallet("+2250500000"), False),
     Way("Wave", "mobile_money", "mobile_money", "SN", "2800", _wallet("+221770000", operator="wave"), True),
+    Way("M-Pesa", "mobile_money", "mobile_money", "KE", "2900", _wallet("+254700000", currency="KES"), False),
 )  # fmt: skip
 
 
