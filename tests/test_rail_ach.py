@@ -351,8 +351,8 @@ def test_an_acknowledgement_of_a_whole_file_names_the_file() -> None:
 
 
 REACTIONS = {
-    Reaction.RETRY: "R06 R18 R31 R32",
-    Reaction.REFUSE: "R02 R03 R04 R14 R15 R16 R23 R34",
+    Reaction.RETRY: "R18 R31 R32",
+    Reaction.REFUSE: "R02 R03 R04 R06 R14 R15 R16 R23 R34",
     Reaction.REPAIR: "R12 R13 R17 R19 R20 R21 R22 R24 R25 R26 R27 R28 R01 R99 FILE_INVALID",
 }
 

@@ -20,9 +20,9 @@ ROWS = [(name, row) for name, table in TABLES.items() for row in table.rows.valu
 # Reckoned by hand from the schemes' own guidance: (driver, rail) -> what follows -> codes.
 CLASSES: dict[tuple[str, str], dict[str, str]] = {
     ("ach", "ach"): {
-        "retry": "R06 R18 R31 R32",
+        "retry": "R18 R31 R32",
         "retry_other_rail": "R84",
-        "refuse": "R02 R03 R04 R14 R15 R16 R23 R34",
+        "refuse": "R02 R03 R04 R06 R14 R15 R16 R23 R34",
         "repair": "R01 R05 R07 R08 R09 R10 R11 R12 R13 R17 R19 R20 R21 R22 R24 R25 R26 R27 R28 R29 R33 R37 R38 R39"
         " R50 R51 R52 R53 R61 R68 R73 R80 C01 C02 C05 C09 C13 R99",
     },

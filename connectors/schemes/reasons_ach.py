@@ -12,7 +12,7 @@ R02 refuse closed | The account is closed
 R03 refuse number | There is no such account
 R04 refuse number | The account number is not valid
 R05 repair debit | A consumer did not authorise a company's debit
-R06 retry later | Our bank asked for its return
+R06 refuse recalled | We asked for the money back, and it came
 R07 repair debit | The authorisation of a debit was revoked
 R08 repair debit | The payment of a debit was stopped
 R09 repair debit | The money in the debited account is not yet collected
