@@ -21,8 +21,9 @@ from ops.pages import (
     Section,
     leading,
 )
-from payouts import corrections
+from payouts import corrections, payee_records
 from payouts.models import AccountCorrection, Beneficiary, BeneficiaryAccount, Tenant
+from payouts.models.payee import Verdict
 
 # --- the ledger -------------------------------------------------------------------------------------------
 
@@ -160,6 +161,7 @@ class BeneficiaryAdmin(RecordAdmin):
             .defer("details", "blind_index")
         )
         corrected = corrections.of_accounts([account.pk for account in accounts])
+        holders = payee_records.standing([account.pk for account in accounts])
         yield Section(
             title="Accounts",
             model=BeneficiaryAccount,
@@ -169,6 +171,7 @@ class BeneficiaryAdmin(RecordAdmin):
                 "country",
                 "institution",
                 "status",
+                "holder",
                 "corrected",
                 "created",
             ),
@@ -179,12 +182,27 @@ class BeneficiaryAdmin(RecordAdmin):
                     a.country,
                     looks.code(a.institution),
                     looks.badge(a.status),
+                    _holder(holders.get(a.pk)),
                     _correction(corrected.get(a.pk)),
                     looks.when(a.created_at),
                 )
                 for a in accounts
             ],
         )
+
+
+def _holder(standing: payee_records.Standing | None) -> SafeString:
+    """What its bank says to the name. The name of a similar account is told by the API, to who may pay it."""
+    if standing is None or not standing.verdict:
+        return looks.NOTHING
+    accepted = " accepted" if standing.accepted_by else ""
+    return format_html(
+        "{} {} {}{}",
+        Verdict(standing.verdict).label,
+        looks.code(standing.code),
+        looks.when(standing.verified_at),
+        accepted,
+    )
 
 
 def _correction(correction: AccountCorrection | None) -> SafeString:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,10 +22,12 @@ from django.db import connection
 
 from connectors import accounts, registry, sandbox
 from connectors.abilities import (
+    PayeeVerification,
     ReadsWebhooks,
     RecallOrder,
     RecallReason,
     Recalls,
+    VerifiesPayees,
     WebhookMessage,
     WebhookRefused,
 )
@@ -85,6 +87,7 @@ __all__ = [
     "MaySend",
     "Outcome",
     "OutcomeKind",
+    "PayeeVerification",
     "PayoutInstruction",
     "Prepared",
     "Reaction",
@@ -306,6 +309,14 @@ def prepare(
 def canonical_account(kind: str, raw: dict[str, str], country: str) -> CanonicalAccount:
     """Check and normalise account details. Raises connectors' AccountInvalid."""
     return accounts.canonical_details(kind, raw, country)
+
+
+def verifier(bank: BankLine, *, deadline_s: float) -> Callable[[AccountDetails], PayeeVerification]:
+    """What asks this bank whose account it is, for `deadline_s` at most; asked, it raises ConnectorError.
+
+    Only of a bank whose capabilities say `verifies_payee`.
+    """
+    return cast(VerifiesPayees, bank.build(deadline_s=deadline_s)).verify_payee
 
 
 def fetch_reports(bank: BankLine, cursor: str) -> ReportPage:

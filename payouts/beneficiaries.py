@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Prefetch
 from uuid_utils.compat import uuid7
 
-from payouts import audit, banks, crypto, idempotency
+from payouts import audit, banks, crypto, doorbell, idempotency, payee_records
 from payouts.audit import Actor
 from payouts.errors import PayoutError
 from payouts.models import Beneficiary, BeneficiaryAccount, Tenant
@@ -64,6 +64,10 @@ def create_beneficiary(
             details=sealed(account_id, holder=request.name, details=account.details),
             blind_index=index_of(account.details),
         )
+        payee_records.open_check(account_id, tenant_id=request.tenant_id)
+        doorbell.ring(
+            "payees"
+        )  # Its bank is asked whose account it is; nobody waits for that here.
         row = audit.AuditRow(
             action="beneficiary.created",
             tenant_id=request.tenant_id,

@@ -30,6 +30,7 @@ from payouts import (
     instructions,
     metrics,
     outcomes,
+    payees,
     states,
 )
 from payouts.audit import engine
@@ -95,6 +96,7 @@ def _tell(bank: BankLine, *, until: float) -> int:
 
 def carry(bank: BankLine, claim: Claim) -> None:
     """Take a claimed transmission through prepare, call and record."""
+    payees.verify_before_first_use(bank, claim.payout_ids)
     if not prepare(bank, claim):
         return
     outgoing = begin_call(claim)

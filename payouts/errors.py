@@ -75,6 +75,10 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "recall_in_progress": (409, "It is being asked back already"),
     "not_recallable": (409, "Only what a bank has or has paid can be asked back"),
     "not_approvable": (409, "It does not wait for approval"),
+    "not_acceptable": (
+        409,
+        "There is nothing to accept: nobody has said that the name is another's",
+    ),
     "alert_already_resolved": (409, "The alert is resolved already"),
     "service_unavailable": (503, "A part of the engine does not answer: try again"),
     "internal_error": (500, "Something broke that should not have"),

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from payouts import banks, beneficiaries, clock, deadlines
+from payouts import banks, beneficiaries, clock, deadlines, payees
 from payouts.banks import BankLine
 from payouts.outcomes import Member
 
@@ -50,11 +50,18 @@ def _left_out(
 ) -> dict[str, banks.FieldError]:
     """Asked after the accounts were opened: an approval that still fits them fits what was opened."""
     stale = _stale([m.payout_id for m in members])
+    held = payees.held({m.account_id for m in members})
     errors = {}
     for m in members:
         if m.payout_id in stale:
             errors[m.reference] = banks.FieldError(
                 field="account", code=STALE, detail="it is not what was approved"
+            )
+        elif m.account_id in held:
+            errors[m.reference] = banks.FieldError(
+                field="account",
+                code=held[m.account_id],
+                detail="whose account it is must be settled first",
             )
         elif m.account_id not in opened:
             errors[m.reference] = banks.FieldError(

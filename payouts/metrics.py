@@ -19,8 +19,18 @@ from typing import Any
 
 from prometheus_client import Counter, Histogram
 
-CALLS = ("submit", "inquire", "recall", "fetch_reports", "check_health")
-TASKS = ("dispatch", "resolve", "reports", "health", "expire", "alerts", "poller", "other")
+CALLS = ("submit", "inquire", "recall", "verify_payee", "fetch_reports", "check_health")
+TASKS = (
+    "dispatch",
+    "resolve",
+    "reports",
+    "health",
+    "payees",
+    "expire",
+    "alerts",
+    "poller",
+    "other",
+)
 LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 REQUESTS = Counter(

@@ -27,6 +27,7 @@ from payouts import (
     inbound,
     measures,
     metrics,
+    payees,
     recalls,
     reconciliation,
     seals,
@@ -60,6 +61,7 @@ def duties() -> list[Duty]:
         Duty("reports", settings.REPORT_POLL_S, _reports),
         Duty("match", max(settings.REPORT_POLL_S, 1.0), reconciliation.match),
         Duty("health", settings.HEALTH_CHECK_S, _health),
+        Duty("payees", poll_s, _payees),
         Duty("measures", 5.0, _measure),
         Duty("seals", SEALS_S, seals.Sealer().turn),
         Duty("statistics", settings.STATISTICS_S, statistics.count_evidence),
@@ -122,6 +124,11 @@ def _reports() -> None:
 
 def _health() -> None:
     _ring_or("health", banks.check_banks)
+
+
+def _payees() -> None:
+    if payees.is_anybody_waiting():
+        _ring_or("payees", payees.ask_waiting)
 
 
 def _ring_or(queue: str, act: Callable[[], object]) -> None:

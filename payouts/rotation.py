@@ -18,6 +18,7 @@ SEALED: tuple[tuple[str, str], ...] = (
     ("bank_connectors", "credentials"),
     ("bank_transmissions", "body"),
     ("bank_documents", "body"),
+    ("payee_checks", "name"),
 )
 
 

@@ -26,6 +26,7 @@ from payouts import (
     inbound,
     lifecycle,
     metrics,
+    payees,
     recalls,
 )
 
@@ -35,6 +36,7 @@ QUEUES = {
     "reports": "payouts.tasks.poll_reports",
     "documents": "payouts.tasks.read_documents",
     "health": "payouts.tasks.check_banks",
+    "payees": "payouts.tasks.ask_about_payees",
 }
 # Rings pile up while no worker runs; the first fresh one finds everything that they meant.
 STALE_AFTER_S = 30.0
@@ -78,6 +80,7 @@ JOBS = {
     "poll_reports": "reports",
     "read_documents": "reports",
     "check_banks": "health",
+    "ask_about_payees": "payees",
     "expire_payouts": "expire",
     "sweep_alerts": "alerts",
     "sweep_sla": "alerts",
@@ -117,6 +120,12 @@ def read_documents() -> int:
 def check_banks() -> int:
     doorbell.note_heard("health")
     return banks.check_banks()
+
+
+@shared_task(name="payouts.tasks.ask_about_payees")
+def ask_about_payees() -> int:
+    doorbell.note_heard("payees")
+    return payees.ask_waiting()
 
 
 @shared_task(name="payouts.tasks.release_due")

@@ -104,6 +104,17 @@ def _become(sql: str) -> None:
         cursor.execute(sql)
 
 
+def about(name: str, payout_id: str) -> str:
+    """What an address is about: the payout, its alert, who is paid (and "account"); or an id that nobody has."""
+    payout = Payout.objects.filter(pk=payout_id or None).first()
+    if name == "account":
+        return str(payout.beneficiary_account_id if payout else uuid4())
+    if name.startswith("beneficiary"):
+        return str(payout.beneficiary_id if payout else payout_id)
+    alert = PayoutAlert.objects.filter(payout_id=payout_id).first() if "alert" in name else None
+    return str(alert.pk if alert else payout_id)
+
+
 @lru_cache(maxsize=1)
 def _client() -> Client:
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise wants to see it

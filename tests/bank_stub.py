@@ -230,9 +230,15 @@ class BankStub:
     url: str = ""
 
 
+PAYEE_CHECKS = ("payee-verifications", "confirmation-of-payee", "verify_recipient", "accountholder")
+
+
 @contextlib.contextmanager
-def bank_stub(answer: Canned) -> Iterator[BankStub]:
-    """Run a stub on a free port for the length of a `with` block."""
+def bank_stub(answer: Canned, *, about_payees: bool = False) -> Iterator[BankStub]:
+    """Run a stub on a free port for the length of a `with` block.
+
+    It is asked for tokens and, unless that is what a test is about, whose account it is without remembering it.
+    """
     stub = BankStub(answer)
 
     class Handler(BaseHTTPRequestHandler):
@@ -240,6 +246,9 @@ def bank_stub(answer: Canned) -> Iterator[BankStub]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.path.rstrip("/").endswith(("/token", "grant_type=client_credentials")):
                 self._send(canned_json({"access_token": "sandbox-bank-key", "expires_in": 3600}))
+                return
+            if not about_payees and any(part in self.path for part in PAYEE_CHECKS):
+                self._send(Canned(status=404))
                 return
             stub.asked.append(Asked(self.command, self.path, dict(self.headers), body))
             self._send(stub.answer)

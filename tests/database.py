@@ -20,7 +20,7 @@ Params = Mapping[str, Any]
 Rows = dict[str, Any]
 RULED = (
     "payouts", "payout_holds", "payout_retry_log", "payout_audit_log", "bank_evidence", "bank_transmissions",
-    "account_corrections", "bank_letters", "bank_recalls",
+    "account_corrections", "bank_letters", "bank_recalls", "payee_checks", "payee_verifications",
     "routing_decisions", "audit_seals", "ledger_accounts", "ledger_transfers", "ledger_entries",
     "ledger_balances",
 )  # fmt: skip
@@ -203,7 +203,7 @@ def _build(sandbox: World) -> Rows:
                        {"id": sandbox.tenant_id}),
         "audit": one("SELECT id FROM payout_audit_log WHERE payout_id = %(id)s", {"id": plain.id}),
         "sequence": one("SELECT min(id) FROM bank_sequences"),
-        "document": uuid4(), "letter": uuid4(),
+        "document": uuid4(), "letter": uuid4(), "verification": uuid4(),
         "recall": uuid4(), "correction": uuid4(), "batch": uuid4(), "dollar_batch": uuid4(), "item": uuid4(),
     }  # fmt: skip
     _add_the_rest(found)
@@ -241,7 +241,11 @@ def _add_the_rest(found: Rows) -> None:
         " %(attempt)s, %(bank)s, 'RC', 'fraud', '', 'requested', 'me', 'x', now());"
         "INSERT INTO account_corrections (id, tenant_id, account_id, corrected_account_id, payout_id, attempt_id,"
         " code, content) VALUES (%(correction)s, %(tenant)s, gen_random_uuid(), gen_random_uuid(), %(busy)s,"
-        " %(attempt)s, 'C01', 'x')",
+        " %(attempt)s, 'C01', 'x');"
+        "INSERT INTO payee_verifications (id, tenant_id, account_id, occasion, verdict, code, asked_name, actor,"
+        " actor_role, reason) VALUES (%(verification)s, %(tenant)s, gen_random_uuid(), 'creation', 'match', 'MTCH',"
+        " 'x', 'engine', 'system', '');"
+        "INSERT INTO payee_checks (id, tenant_id, occasion) VALUES (%(verification)s, %(tenant)s, 'creation')",
         found,
     )
     run("UPDATE bank_transmissions SET reference = 'ours' WHERE id = %(transmission)s", found)

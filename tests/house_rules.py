@@ -58,6 +58,8 @@ OWNERS = [
     *(Owner("bank_recalls", verb, _only("payouts/recall_states.py")) for verb in ("insert", "update")),
     Owner("payouts", "update", _only("payouts/recall_states.py", "payouts/states.py"), "recall_status"),
     Owner("account_corrections", "insert", _only("payouts/corrections.py")),
+    Owner("payee_verifications|payee_checks", "insert", _only("payouts/payee_records.py")),
+    Owner("payee_checks", "update", _only("payouts/payee_records.py", "payouts/rotation.py")),
     Owner("batch_schedules", "insert", _only("payouts/schedules.py")),
     Owner("routing_decisions", "insert", _only("payouts/decisions.py")),
     # The trigger that says who changed a status by hand is in the migration.
@@ -68,9 +70,9 @@ OWNERS = [
     Owner("ledger_.*", "insert", _only("ledger/book.py")),
     Owner("ledger_balances", "update", _only("ledger/book.py")),
     # What is never changed, and what is never deleted.
-    Owner("account_corrections|bank_evidence|bank_letters|"
+    Owner("account_corrections|payee_verifications|bank_evidence|bank_letters|"
           "routing_decisions|payout_audit_log|audit_seals|ledger_(?!balances).*", "update"),
-    Owner("account_corrections|payouts|payout_(?!sla_rules).*|bank_.*|ledger_.*|routing_decisions|idempotency_keys|audit_seals",
+    Owner("account_corrections|payee_.*|payouts|payout_(?!sla_rules).*|bank_.*|ledger_.*|routing_decisions|idempotency_keys|audit_seals",
           "delete"),
 ]  # fmt: skip
 # Statuses that are planned in memory, or of something that is no row of ours.
@@ -110,6 +112,7 @@ LOCKERS = {
     "ledger/book.py", "payouts/due.py", "payouts/doubt.py", "payouts/inbound.py",
     "payouts/lifecycle.py", "payouts/outcomes.py", "payouts/rotation.py", "payouts/states.py",
     "payouts/recall_states.py",  # a recall to be asked for, alone; elsewhere always after its payout
+    "payouts/payee_records.py",  # whose turn it is to ask about an account; locks nothing else
     "payouts/corrections.py",  # an account, always after the payout that was paid to it
     "payouts/batches.py", "payouts/schedules.py",  # a schedule, always before payouts
     "payouts/alert_rules.py",  # marks late payouts; skips what is locked, so it waits for nobody

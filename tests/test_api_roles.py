@@ -11,8 +11,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from payouts.api.auth import signature
-from payouts.models import Payout, PayoutAlert
-from tests.api_client import Api, Reply, create, payout_body, raise_alert, send, snapshot
+from tests.api_client import Api, Reply, about, create, payout_body, raise_alert, send, snapshot
 from tests.world import IBAN, World
 
 M, F, T, B, S = "merchant_admin", "finance_ops", "treasury_ops", "billing_ops", "system"
@@ -34,6 +33,8 @@ TABLE: dict[str, dict[str, set[str]]] = {
     "connectors-health": {"GET": {F, T, S}},
     "beneficiaries": {"POST": {M, F, T}},
     "beneficiary": {"GET": {M, F, T, B}},
+    "beneficiary-verify": {"POST": {M, F, T}},
+    "beneficiary-accept": {"POST": {F, T}},
     "ledger-deposits": {"POST": {T}},
     "ledger-balances": {"GET": {M, F, T, B}},
 }
@@ -55,6 +56,8 @@ PATHS = {
     "connectors-health": "/api/payouts/connectors/health",
     "beneficiaries": "/api/beneficiaries",
     "beneficiary": "/api/beneficiaries/{id}",
+    "beneficiary-verify": "/api/beneficiaries/{id}/verify",
+    "beneficiary-accept": "/api/beneficiaries/{id}/accept-mismatch",
     "ledger-deposits": "/api/ledger/deposits",
     "ledger-balances": "/api/ledger/balances",
     "bank-events": "/api/bank-events/{connector}",
@@ -68,6 +71,7 @@ GOOD = {
     ("payouts-stats", "GET"): 200, ("payouts-bulk", "POST"): 200, ("payouts-quote", "POST"): 200,
     ("payout-timeline", "GET"): 200, ("payouts-alerts", "GET"): 200, ("payouts-alert-resolve", "POST"): 200,
     ("connectors-health", "GET"): 200, ("beneficiaries", "POST"): 201, ("beneficiary", "GET"): 200,
+    ("beneficiary-verify", "POST"): 200, ("beneficiary-accept", "POST"): 409,
     ("ledger-deposits", "POST"): 201, ("ledger-balances", "GET"): 200,
 }  # fmt: skip
 
@@ -104,23 +108,15 @@ def attempt(world: World, caller: Api, name: str, method: str, payout_id: str) -
         "payout-recall": {"reason": "duplicate"},
         "payouts-alert-resolve": {"reason": "seen"},
         "beneficiaries": {"name": "A", "beneficiaryType": "user", "country": "DE", "account": account},
+        "beneficiary-accept": {"accountId": about("account", payout_id), "reason": "known to the merchant"},
         "ledger-deposits": deposit,
     }  # fmt: skip
     body = bodies.get(name, b"") if method == "POST" else b""
     headers = {"Idempotency-Key": str(uuid4())}
-    path = PATHS[name].replace("{id}", _about(name, payout_id))
+    path = PATHS[name].replace("{id}", about(name, payout_id))
     if caller.role == "system":  # Believed only when a gateway signs it.
         headers |= signed(caller)
     return caller.send(method, path, body, headers=headers)
-
-
-def _about(name: str, payout_id: str) -> str:
-    """What an address is about: the payout, its alert, who is paid; or an id that nobody has."""
-    if name == "beneficiary":
-        payout = Payout.objects.filter(pk=payout_id).first()
-        return str(payout.beneficiary_id if payout else payout_id)
-    alert = PayoutAlert.objects.filter(payout_id=payout_id).first() if "alert" in name else None
-    return str(alert.pk if alert else payout_id)
 
 
 def noticed(world: World, **changes: Any) -> str:

@@ -136,7 +136,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("driver", ["sepa", "faster_payments", "wave", "mtn"])
 def test_an_answer_that_makes_no_sense_is_no_answer(driver: str) -> None:
-    with bank_stub(Canned()) as stub:
+    with bank_stub(Canned(), about_payees=True) as stub:
         for body in GARBAGE:
             stub.answer = Canned(body=body)
             connector = build(driver, config(driver, stub.url))
@@ -174,7 +174,7 @@ def test_two_names_are_one_close_or_two(ours: str, theirs: str, match: str) -> N
 
 
 def test_what_is_asked_holds_what_the_scheme_wants_and_no_payment() -> None:
-    with bank_stub(canned_json({"partyNameMatch": "MTCH"})) as stub:
+    with bank_stub(canned_json({"partyNameMatch": "MTCH"}), about_payees=True) as stub:
         build("sepa", config("sepa", stub.url)).verify_payee(account("sepa"))  # type: ignore[attr-defined]
         (asked,) = stub.asked
     assert asked.path.endswith("/sepa/default/vop/v1/payee-verifications")

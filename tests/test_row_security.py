@@ -26,7 +26,7 @@ DENIED = "42501"  # SQLSTATE: insufficient_privilege, of a right as of a policy
 WEB, WORKER = "payouts_web", "payouts_worker"
 APPEND_ONLY = {
     "payout_audit_log", "bank_evidence", "bank_letters", "routing_decisions", "audit_seals", "account_corrections",
-    "ledger_accounts", "ledger_transfers", "ledger_entries",
+    "payee_verifications", "ledger_accounts", "ledger_transfers", "ledger_entries",
 }  # fmt: skip
 KEPT = {"audit_seals", "bank_documents", "bank_transmissions"}  # never deleted, and of no tenant
 WITHOUT_TENANT_ID = {"tenants", "ledger_entries"}  # walled by their id, and through their transfer

@@ -97,6 +97,8 @@ SERVES = {
     "ledger_accounts_of_tenant": "verify_book: a merchant's two accounts",
     "ledger_entries_of_account": "an account's entries in order; verify_book",
     "ledger_entries_of_transfer": "the legs of a transfer",
+    "payee_checks_open": "payees: whose bank is still to be asked, longest waiting first",
+    "payee_verifications_last": "what was said last of an account's holder",
     "payout_alerts_of_payout": "the alerts on a payout's page",
     "payout_alerts_open": "open alerts, newest first",
     "payout_audit_log_of_tenant": "a merchant's audit rows, newest first",
@@ -132,7 +134,7 @@ def test_every_index_serves_a_named_query_or_guards_a_rule() -> None:
         f" WHERE c.relnamespace = 'public'::regnamespace AND {OURS.format('i.indrelid::regclass::text')}"
     )
     assert {name for name, unique in indexes if not unique} == set(SERVES)
-    assert (len(indexes), len(SERVES)) == (104, 41)
+    assert (len(indexes), len(SERVES)) == (108, 43)
 
 
 # --- views, functions, triggers -------------------------------------------------------------------------
@@ -191,6 +193,8 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("ledger_entries", "append_only"),
         ("ledger_entries", "balanced"),
         ("ledger_transfers", "append_only"),
+        ("payee_checks", "never_deleted"),
+        ("payee_verifications", "append_only"),
         ("payout_alerts", "by_hand"),
         ("payout_audit_log", "append_only"),
         ("payout_batch_items", "one_currency"),

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from payouts import beneficiaries, funds, lifecycle, money
-from payouts.api import schema, serializers
+from payouts.api import payee_shapes, schema, serializers
 from payouts.api.auth import actor_of, writing_tenant
 from payouts.api.door import Door, fresh_or_replayed
 from payouts.api.requests import body_of, key_use
@@ -39,7 +39,7 @@ class BeneficiariesView(Door):
         beneficiary, fresh = beneficiaries.create_beneficiary(
             wish, actor=actor_of(request), key=use
         )
-        shown = serializers.present_beneficiary(beneficiary)
+        shown = payee_shapes.present_beneficiary(beneficiary, to=actor_of(request))
         return fresh_or_replayed({"success": True, "beneficiary": shown}, fresh=fresh)
 
 
@@ -51,7 +51,8 @@ class BeneficiaryView(Door):
     @schema.shows_a_beneficiary
     def get(self, request: Request, beneficiary_id: UUID) -> Response:
         found = beneficiaries.get_beneficiary(beneficiary_id, tenant_id=actor_of(request).tenant_id)
-        return Response({"success": True, "beneficiary": serializers.present_beneficiary(found)})
+        shown = payee_shapes.present_beneficiary(found, to=actor_of(request))
+        return Response({"success": True, "beneficiary": shown})
 
 
 class DepositsView(Door):

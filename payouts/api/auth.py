@@ -49,6 +49,8 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
     "connectors-health": {"GET": OPERATE | {"system"}},
     "beneficiaries": {"POST": CREATE},
     "beneficiary": {"GET": READ},
+    "beneficiary-verify": {"POST": CREATE},
+    "beneficiary-accept": {"POST": OPERATE},
     "ledger-deposits": {"POST": frozenset({"treasury_ops"})},
     "ledger-balances": {"GET": READ},
 }

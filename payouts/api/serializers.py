@@ -19,11 +19,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from payouts import clock, corrections, money, reasons, recalls, states
+from payouts import clock, money, reasons, recalls, states
 from payouts.api.requests import JsonNumber
 from payouts.audit import Actor
 from payouts.errors import PayoutError
-from payouts.models import AccountCorrection, Beneficiary, Payout, PayoutAlert, Priority, Status
+from payouts.models import Payout, PayoutAlert, Priority, Status
 
 METADATA_KEYS_MAX = 50
 METADATA_BYTES_MAX = 16_384
@@ -360,39 +360,3 @@ class AlertOutput(serializers.ModelSerializer[PayoutAlert]):
     class Meta:
         model = PayoutAlert
         exclude = ["dedupe_key"]
-
-
-def present_beneficiary(beneficiary: Beneficiary) -> dict[str, Any]:
-    """A beneficiary with the last four of each account; the number itself never leaves."""
-    accounts = list(beneficiary.accounts.all())
-    corrected = corrections.of_accounts([account.id for account in accounts])
-    return {
-        "id": str(beneficiary.id),
-        "name": beneficiary.name,
-        "beneficiary_type": beneficiary.beneficiary_type,
-        "country": beneficiary.country,
-        "accounts": [
-            {
-                "id": str(account.id),
-                "type": account.type,
-                "last4": account.last4,
-                "currency": account.currency,
-                "country": account.country,
-                "institution": account.institution,
-                "status": account.status,
-                "corrected": _corrected(corrected.get(account.id)),
-            }
-            for account in accounts
-        ],
-    }
-
-
-def _corrected(correction: AccountCorrection | None) -> dict[str, Any] | None:
-    """Who pays this account pays `account_id`: its bank has said so by a code of its scheme."""
-    if correction is None:
-        return None
-    return {
-        "code": correction.code,
-        "at": correction.corrected_at,
-        "account_id": str(correction.corrected_account_id),
-    }

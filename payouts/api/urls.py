@@ -13,6 +13,7 @@ from payouts.api import (
     figures,
     many,
     operators,
+    payees,
     quotes,
     recalling,
     timeline,
@@ -61,6 +62,16 @@ urlpatterns = [
     path("beneficiaries", accounts.BeneficiariesView.as_view(), name="beneficiaries"),
     path(
         "beneficiaries/<id:beneficiary_id>", accounts.BeneficiaryView.as_view(), name="beneficiary"
+    ),
+    path(
+        "beneficiaries/<id:beneficiary_id>/verify",
+        payees.VerifyPayeeView.as_view(),
+        name="beneficiary-verify",
+    ),
+    path(
+        "beneficiaries/<id:beneficiary_id>/accept-mismatch",
+        payees.AcceptMismatchView.as_view(),
+        name="beneficiary-accept",
     ),
     path("ledger/deposits", accounts.DepositsView.as_view(), name="ledger-deposits"),
     path("ledger/balances", accounts.BalancesView.as_view(), name="ledger-balances"),

@@ -22,6 +22,7 @@ from payouts.models.journal import (
     SandboxClock,
 )
 from payouts.models.party import AccountCorrection, Beneficiary, BeneficiaryAccount, Tenant
+from payouts.models.payee import PayeeCheck, PayeeVerification
 from payouts.models.payout import (
     HoldStatus,
     Payout,
@@ -55,6 +56,8 @@ __all__ = [
     "IdempotencyKey",
     "MetricCursor",
     "MetricTotal",
+    "PayeeCheck",
+    "PayeeVerification",
     "Payout",
     "PayoutAlert",
     "PayoutAttempt",

@@ -2,6 +2,7 @@
 
 from payouts.api.schema import security
 from payouts.api.schema.operations import (
+    accepts_a_mismatch,
     approves,
     cancels,
     creates_a_beneficiary,
@@ -20,9 +21,11 @@ from payouts.api.schema.operations import (
     shows_balances,
     shows_health,
     shows_statistics,
+    verifies_a_payee,
 )
 
 __all__ = [
+    "accepts_a_mismatch",
     "approves",
     "cancels",
     "creates_a_beneficiary",
@@ -42,4 +45,5 @@ __all__ = [
     "shows_balances",
     "shows_health",
     "shows_statistics",
+    "verifies_a_payee",
 ]

@@ -67,6 +67,21 @@ def _account() -> Any:
             "country": text(),
             "institution": text(),
             "status": text(),
+            "verification": inline_serializer(
+                "Verification",
+                {
+                    "match": text(
+                        help_text="pending, match, close_match, no_match or not_possible."
+                    ),
+                    "code": text(help_text="The scheme's, such as MTCH or ANNM."),
+                    "name": text(help_text="What a similar account is called."),
+                    "accepted": drf.BooleanField(
+                        help_text="A person lets it be paid all the same."
+                    ),
+                    "verified_at": drf.DateTimeField(allow_null=True),
+                },
+                allow_null=True,
+            ),
             "corrected": inline_serializer(
                 "Correction",
                 {

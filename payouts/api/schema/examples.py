@@ -169,7 +169,12 @@ BENEFICIARY_WISH = {
     "country": "DE",
     "account": {"type": "iban", "currency": "EUR", "iban": "DE89370400440532013000"},
 }
-ONE_BENEFICIARY = {
+PENDING = {"match": "pending", "code": "", "name": "", "accepted": False, "verified_at": None}
+VERIFIED = {
+    "match": "close_match", "code": "CMTC", "name": "Anna Schmitt", "accepted": False,
+    "verified_at": "2025-11-13T10:00:01Z",
+}  # fmt: skip
+ONE_BENEFICIARY: dict[str, Any] = {
     "success": True,
     "beneficiary": {
         "id": BENEFICIARY_ID,
@@ -185,6 +190,7 @@ ONE_BENEFICIARY = {
                 "country": "DE",
                 "institution": "COBADEFFXXX",
                 "status": "active",
+                "verification": PENDING,
                 "corrected": None,
             }
         ],
@@ -195,7 +201,7 @@ CORRECTION = {
 }  # fmt: skip
 _ACCOUNT: dict[str, Any] = {
     "id": ACCOUNT_ID, "type": "us_bank", "last4": "9012", "currency": "USD", "country": "US",
-    "institution": "021000021", "status": "active", "corrected": CORRECTION,
+    "institution": "021000021", "status": "active", "verification": None, "corrected": CORRECTION,
 }  # fmt: skip
 _PAID_INSTEAD = {"id": CORRECTION["account_id"], "last4": "5544", "corrected": None}
 CORRECTED_BENEFICIARY = {
@@ -207,6 +213,11 @@ CORRECTED_BENEFICIARY = {
         "country": "US",
         "accounts": [_ACCOUNT, _ACCOUNT | _PAID_INSTEAD],
     },
+}
+VERIFIED_BENEFICIARY = {
+    "success": True,
+    "beneficiary": ONE_BENEFICIARY["beneficiary"]
+    | {"accounts": [ONE_BENEFICIARY["beneficiary"]["accounts"][0] | {"verification": VERIFIED}]},
 }
 DEPOSIT_WISH = {
     "tenantId": TENANT,

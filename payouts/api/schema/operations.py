@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 
-from payouts.api import serializers
+from payouts.api import payee_shapes, serializers
 from payouts.api.schema import bodies, examples, parameters
 from payouts.errors import REFUSALS
 
@@ -246,6 +246,29 @@ shows_a_beneficiary = operation(
     "Show somebody to pay, with what banks have corrected about their accounts",
     answers={200: (bodies.ONE_BENEFICIARY, examples.CORRECTED_BENEFICIARY)},
     refused=("not_found",),
+)
+verifies_a_payee = operation(
+    "verify_beneficiary",
+    "Ask again whose accounts these are",
+    answers={200: (bodies.ONE_BENEFICIARY, examples.VERIFIED_BENEFICIARY)},
+    refused=("not_found", *KEY),
+    parameters=[parameters.key(required=False)],
+    description="Each bank may take two seconds; one that does not answer is told as `not_possible`, `no_answer`.",
+)
+accepts_a_mismatch = operation(
+    "accept_mismatch",
+    "Let an account be paid although its bank knows it under another name",
+    answers={200: (bodies.ONE_BENEFICIARY, examples.VERIFIED_BENEFICIARY)},
+    refused=("not_found", "not_acceptable", *KEY, *BODY),
+    parameters=[parameters.key(required=False)],
+    request=payee_shapes.AcceptanceInput,
+    asked={
+        "after a call": {
+            "accountId": examples.ACCOUNT_ID,
+            "reason": "The merchant knows the payee by this name",
+        }
+    },
+    description="Payouts that waited for it (`payee_no_match`) are then retried.",
 )
 deposits = operation(
     "deposit",
