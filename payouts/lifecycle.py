@@ -157,7 +157,7 @@ def _act(
     """
     with transaction.atomic(durable=True):
         known = idempotency.claim(key, resource_id=ids[0])
-        locked = states.lock_payouts(ids, tenant_id=tenant_id)
+        locked = states.lock_for_two(ids, tenant_id=tenant_id)
         if known is not None:
             return [_as_it_stands(payout_id, locked) for payout_id in ids]
         found: dict[UUID, Result | Move] = {payout.id: decide(payout) for payout in locked.values()}

@@ -130,6 +130,22 @@ def lock_payouts(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> dict[
     return {row.id: row for row in read_payouts(locked)}
 
 
+def lock_for_two(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> dict[UUID, LockedPayout]:
+    """The same for people's decisions: above the limit, whom they pay stays as it is until the transaction ends."""
+    locked = lock_payouts(ids, tenant_id=tenant_id)
+    for_two = [payout.id for payout in locked.values() if payout.above_limit]
+    if not for_two:
+        return locked
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM payouts p JOIN beneficiary_accounts a ON a.id = p.beneficiary_account_id"
+            " JOIN beneficiaries b ON b.id = a.beneficiary_id WHERE p.id = ANY(%s) ORDER BY a.id"
+            " FOR SHARE OF a, b",
+            [for_two],
+        )
+    return locked | {payout.id: payout for payout in read_payouts(for_two)}
+
+
 def read_payouts(ids: Iterable[UUID], *, tenant_id: UUID | None = None) -> list[LockedPayout]:
     """What deciding needs, in the order of ids. True for as long as nobody acts, unless they are locked."""
     with connection.cursor() as cursor:

@@ -16,6 +16,7 @@ from payouts import clock, dispatch, doubt, lifecycle, outcomes
 from payouts.audit import Actor
 from payouts.banks import Outcome, OutcomeKind
 from payouts.models import BankTransmission, Payout, PayoutHold
+from tests.api_client import Api, Reply
 from tests.database import run
 from tests.test_attacks import due_now
 from tests.test_dispatch import booked, expire_leases, sepa
@@ -147,6 +148,49 @@ def test_what_was_approved_in_time_does_not_expire_behind_it(
     looking.join(20)
     assert isinstance(result, lifecycle.Done)
     assert (expired, real_sandbox.status(payout)) == ([0], "pending")
+
+
+@pytest.mark.parametrize("verb", ["approve", "retry"])
+def test_an_account_that_changes_during_an_approval_waits_for_it(
+    real_sandbox: World, settings: Any, verb: str
+) -> None:
+    """A bank's correction comes in between what is read and what is written: no 500, and it is not paid unseen."""
+    settings.APPROVAL_LIMITS = {"*": 50}
+    payout = real_sandbox.create()
+    if verb == "retry":
+        assert _decide(real_sandbox, payout, "approve").status == 200
+        real_sandbox.bank.fault("reject", rail="sepa", code="BE01", count=1)
+        real_sandbox.reach(payout, "dlq")
+
+    read, corrected = threading.Event(), threading.Event()
+
+    def correct() -> None:
+        read.wait(20)
+        run(
+            "UPDATE beneficiary_accounts SET blind_index = decode('00', 'hex') WHERE id = %(id)s",
+            {"id": payout.beneficiary_account_id},
+        )
+        corrected.set()
+        connections.close_all()
+
+    def in_between(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "UPDATE payouts p SET status" in sql:
+            read.set()
+            corrected.wait(1)
+        return execute(sql, params, many, context)
+
+    correcting = threading.Thread(target=correct)
+    correcting.start()
+    with connection.execute_wrapper(in_between):
+        answer = _decide(real_sandbox, payout, verb)
+    correcting.join(20)
+    assert (answer.status, answer.body["status"]) == (200, "pending")
+    dead = real_sandbox.reach(payout, "dlq")
+    assert dead.last_error_code == "approval_stale"
+
+
+def _decide(world: World, payout: Payout, verb: str) -> Reply:
+    return Api(world.tenant_id, "treasury_ops").post(f"/api/payouts/{payout.id}/{verb}")
 
 
 def _slowed(mark: str, *, seconds: float) -> Any:
