@@ -130,18 +130,36 @@ def test_what_was_approved_in_time_does_not_expire_behind_it(
     """Both begin before the other ends: the approval in time, the look for what is overdue a moment later."""
     settings.APPROVAL_LIMITS = {"*": 50}
     payout = real_sandbox.create()
-    PayoutHold.objects.filter(payout=payout).update(expires_at=clock.now() + timedelta(seconds=0.6))
-    expired: list[int] = []
+    end = clock.now() + timedelta(seconds=2)
+    PayoutHold.objects.filter(payout=payout).update(expires_at=end)
+    decided, looks, expired = threading.Event(), threading.Event(), list[int]()
+
+    def looking_slowly(run_: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "h.expires_at <= %s" in sql:  # Its snapshot is taken, its locks are not.
+            looks.set()
+            sql = sql.replace(
+                "FROM payouts p", "FROM (SELECT pg_sleep(2) OFFSET 0) s, payouts p", 1
+            )
+        return run_(sql, params, many, context)
 
     def expire() -> None:
-        time.sleep(0.8)
-        with connection.execute_wrapper(_slowed("h.expires_at <= %s", seconds=1.5)):
+        decided.wait(20)
+        while clock.now() <= end:
+            time.sleep(0.1)
+        with connection.execute_wrapper(looking_slowly):
             expired.append(lifecycle.expire_payouts())
         connections.close_all()
 
+    def deciding_slowly(run_: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "INSERT INTO payout_audit_log" in sql:
+            decided.set()
+            looks.wait(20)
+            time.sleep(0.5)
+        return run_(sql, params, many, context)
+
     looking = threading.Thread(target=expire)
     looking.start()
-    with connection.execute_wrapper(_delayed("INSERT INTO payout_audit_log", seconds=1.2)):
+    with connection.execute_wrapper(deciding_slowly):
         (result,) = lifecycle.approve_payouts(
             [payout.id], actor=Actor(id="second", role="treasury_ops"), tenant_id=None
         )
@@ -191,27 +209,3 @@ def test_an_account_that_changes_during_an_approval_waits_for_it(
 
 def _decide(world: World, payout: Payout, verb: str) -> Reply:
     return Api(world.tenant_id, "treasury_ops").post(f"/api/payouts/{payout.id}/{verb}")
-
-
-def _slowed(mark: str, *, seconds: float) -> Any:
-    """Let a statement sleep after it has taken its snapshot, before it locks anything."""
-
-    def execute(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if mark in sql:
-            sql = sql.replace(
-                "FROM payouts p", f"FROM (SELECT pg_sleep({seconds}) OFFSET 0) s, payouts p", 1
-            )
-        return run(sql, params, many, context)
-
-    return execute
-
-
-def _delayed(mark: str, *, seconds: float) -> Any:
-    """Wait before a statement."""
-
-    def execute(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if mark in sql:
-            time.sleep(seconds)
-        return run(sql, params, many, context)
-
-    return execute
