@@ -204,16 +204,15 @@ def _recalls(payout: Payout) -> Section:
     return Section(
         title="Recall",
         model=BankRecall,
-        headers=("asked for", "reference", "why", "state", "asked", "code", "answered"),
+        headers=("asked for", "reference", "why", "state", "bank asked", "answered"),
         rows=[
             (
-                pair(looks.when(r.created_at), r.requested_by),
+                pair(looks.moment(r.created_at), r.requested_by),
                 looks.code(r.reference),
                 pair(r.reason.replace("_", " "), r.detail),
-                looks.badge(r.state, r.get_state_display()),
-                pair(looks.when(r.asked_at), f"{r.asks} times" if r.asks > 1 else ""),
-                r.code,
-                looks.when(r.answered_at),
+                pair(looks.badge(r.state, r.get_state_display()), r.code),
+                pair(looks.moment(r.asked_at), f"{r.asks} times" if r.asks > 1 else ""),
+                looks.moment(r.answered_at),
             )
             for r in recalls
         ],
