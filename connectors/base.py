@@ -261,6 +261,8 @@ class Capabilities:
     provisional_days: int = 0  # Banking days after settlement within which a return is normal.
     can_recall: bool = False  # The connector has `abilities.Recalls`.
     recall_days: int = 0  # Banking days after settlement within which a recall may be asked for.
+    # Calendar months instead, by the recall's reason, where a scheme leaves more time for it.
+    recall_months: Mapping[str, int] = field(default_factory=dict)
     verifies_payee: bool = False  # The connector has `abilities.VerifiesPayees`.
     sends_webhooks: bool = False  # The connector has `abilities.ReadsWebhooks`.
     answers_within: timedelta | None = None  # An instant scheme's own clock, send to answer.

@@ -102,7 +102,9 @@ def recall_payouts(
             return [_as_it_stands(one, locked) for one in ids]
         paid = _paid(locked)
         now = clock.now()
-        verdicts = {p.id: _judge(p, paid.get(p.id), now=now) for p in locked.values()}
+        verdicts = {
+            p.id: _judge(p, paid.get(p.id), reason=reason, now=now) for p in locked.values()
+        }
         wishes = [
             (locked[one], _wish(paid[one], reason, detail, at=now))
             for one, refused in verdicts.items()
@@ -120,7 +122,7 @@ def foresee(ids: Sequence[UUID], *, tenant_id: UUID | None = None) -> list[Resul
     """What `recall_payouts` would answer as things stand. Locks nothing, changes nothing."""
     found = {p.id: p for p in states.read_payouts(ids, tenant_id=tenant_id)}
     paid, now = _paid(found), clock.now()
-    verdicts = {p.id: _judge(p, paid.get(p.id), now=now) for p in found.values()}
+    verdicts = {p.id: _judge(p, paid.get(p.id), reason=None, now=now) for p in found.values()}
     return [_result(one, found, verdicts) for one in ids]
 
 
@@ -144,27 +146,35 @@ def _result(
     return Recalled(payout_id, found[payout_id].status, found[payout_id].recall_status)
 
 
-def _judge(payout: LockedPayout, paid: Paid | None, *, now: datetime) -> PayoutError | None:
-    """Why the money of a payout cannot be asked back; None: it can."""
+def _judge(
+    payout: LockedPayout, paid: Paid | None, *, reason: str | None, now: datetime
+) -> PayoutError | None:
+    """Why the money of a payout cannot be asked back; None: it can (`reason` None: for one reason at least)."""
     if payout.status not in RECALLABLE or paid is None:
         return PayoutError("not_recallable")
     if not paid.bank.capabilities.can_recall:
         return PayoutError("recall_not_supported")
     if recall_states.is_open(payout):
         return PayoutError("recall_in_progress")
-    last = last_day(paid.bank, payout.settled_at)
+    last = last_day(paid.bank, payout.settled_at, reason=reason)
     if last is not None and now.astimezone(_zone(paid.bank)).date() > last:
         return PayoutError("recall_too_late", f"It could be asked for until {last.isoformat()}")
     return None
 
 
-def last_day(bank: BankLine, settled_at: datetime | None) -> date | None:
-    """The last day on which a bank may be asked. None while the payment is on its way: then there is no end."""
+def last_day(bank: BankLine, settled_at: datetime | None, *, reason: str | None) -> date | None:
+    """The last day on which a bank may be asked for a reason (None: for whichever leaves most time).
+
+    None while the payment is on its way: then there is no end.
+    """
     if settled_at is None:
         return None
     able = bank.capabilities
     settled_on = settled_at.astimezone(_zone(bank)).date()
-    return sla.add_banking_days(settled_on, able.recall_days, able.calendar)
+    days = sla.add_banking_days(settled_on, able.recall_days, able.calendar)
+    longest = max(able.recall_months.values(), default=0)
+    months = longest if reason is None else able.recall_months.get(reason, 0)
+    return max(days, sla.add_months(settled_on, months))
 
 
 def _zone(bank: BankLine) -> ZoneInfo:

@@ -10,6 +10,7 @@ which days of the week are closed.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -142,6 +143,13 @@ def add_banking_days(day: date, count: int, calendar: str, weekend: str | None =
         while not is_banking_day(day, calendar, weekend):
             day += timedelta(days=1)
     return day
+
+
+def add_months(day: date, count: int) -> date:
+    """The same day of a later month, or its last one where it is shorter."""
+    year, month = divmod(day.year * 12 + day.month - 1 + count, 12)
+    last = monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last))
 
 
 def first_processing_day(

@@ -63,7 +63,7 @@ from connectors.rails.iso_reports import answer_to_outcome, read_report
 from connectors.rails.payee_checks import ask_vop
 from connectors.schemes.limits import SEPA_COUNTRIES, current_limits
 from connectors.schemes.reasons import ISO_SCT, ISO_SCT_INST, ReasonTable
-from connectors.schemes.recalls import SEPA_RECALL_DAYS
+from connectors.schemes.recalls import SEPA_RECALL_DAYS, SEPA_RECALL_MONTHS
 
 _ORDERS = "/payment-orders"
 _REFERENCE = re.compile(r"[A-Za-z0-9]{1,35}", re.ASCII)
@@ -87,6 +87,7 @@ _CAPABILITIES = Capabilities(
     finality=Finality.FINAL,
     can_recall=True,
     recall_days=SEPA_RECALL_DAYS,
+    recall_months=SEPA_RECALL_MONTHS,
     verifies_payee=True,
     calendar=_LIMITS.calendar,
 )

@@ -14,8 +14,17 @@ from collections.abc import Mapping
 
 from connectors.abilities import RecallReason
 
-# Banking days that the EPC rulebooks leave for the shortest of their reasons: what we promise.
+# EPC: banking days for a duplicate or a technical problem, months for everything else.
 SEPA_RECALL_DAYS = 10
+SEPA_RECALL_MONTHS: Mapping[str, int] = dict.fromkeys(
+    (
+        RecallReason.FRAUD,
+        RecallReason.CUSTOMER,
+        RecallReason.WRONG_AMOUNT,
+        RecallReason.WRONG_ACCOUNT,
+    ),
+    13,
+)
 # Of our own choosing where the scheme says nothing.
 INTERBANK_RECALL_DAYS = 10
 
