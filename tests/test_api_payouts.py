@@ -15,6 +15,7 @@ from payouts import clock, creation
 from payouts.models import Payout, PayoutHold
 from tests.api_client import (
     Api,
+    acting_as,
     create,
     merchant,
     operator,
@@ -73,7 +74,8 @@ def test_the_first_answer_says_what_was_created_however_quick_a_worker_is(
 
     def taken_up_at_once(*args: Any, **kwargs: Any) -> list[creation.Result]:
         results = written(*args, **kwargs)
-        sandbox.work_until(lambda: not Payout.objects.filter(status="pending").exists())
+        with acting_as("payouts_worker"):
+            sandbox.work_until(lambda: not Payout.objects.filter(status="pending").exists())
         return results
 
     monkeypatch.setattr(creation, "create_payouts", taken_up_at_once)

@@ -70,7 +70,7 @@ def test_F57_whom_a_partial_answer_does_not_mention_is_in_doubt_and_not_failed(
         StatusEvent(kind=EventKind.REJECTED, reference=bad, code="AC04"),
     ]
     heard = Outcome(kind=OutcomeKind.ACCEPTED, events=events, partial=True)
-    outcomes.record_outcome(bank, claim.transmission_id, heard)
+    outcomes.record_outcome(bank, claim.transmission_id, heard, lease_token=claim.lease_token)
     assert [sandbox.status(payout) for payout in payouts] == ["sent", "rejected", "in_doubt"]
     assert BankTransmission.objects.get().state == "in_doubt"  # And it will be asked about.
     assert PayoutHold.objects.get(payout=payouts[2]).status == "active"

@@ -181,15 +181,14 @@ LOST_LEASE_LOSES_EVIDENCE = Mutant(
     (
         Cut(
             path="payouts/outcomes.py",
-            old='"SELECT sends FROM bank_transmissions WHERE id = %s FOR NO KEY UPDATE",',
-            new='"SELECT sends, coalesce(lease_until > clock_timestamp(), false) FROM bank_transmissions"\n'
-            '                " WHERE id = %s FOR NO KEY UPDATE",',
+            old="SELECT sends, state = 'sending' AND lease_token IS DISTINCT FROM %s FROM",
+            new="SELECT sends, NOT coalesce(lease_until > clock_timestamp(), false), %s::uuid FROM",
         ),
         Cut(
             path="payouts/outcomes.py",
-            old="            sends = cursor.fetchone()[0]\n",
-            new="            sends, ours = cursor.fetchone()\n"
-            '        if source == "answer" and not ours:\n            return\n',
+            old="            sends, others_send = cursor.fetchone()\n",
+            new="            sends, late, _ = cursor.fetchone()\n            others_send = False\n"
+            '        if source == "answer" and late:\n            return\n',
         ),
     ),
     only("stop.worker,bank.swallow,simulator.late_answer", often=8, seconds=14),
