@@ -288,6 +288,17 @@ def test_two_workers_ask_once_about_an_account_that_both_pay(
     assert said(real_sandbox, "new") == [("first_use", "match", "MTCH")]
 
 
+def test_who_looked_before_the_answer_and_takes_after_it_asks_no_more(sandbox: World) -> None:
+    sandbox.pay_to("new", **ORDINARY)
+    account_id = sandbox.accounts["new"][1]
+    assert payee_records.unchecked([account_id], fresh_s=60) == [account_id]
+    payees.ask_waiting()
+    assert payee_records.take([account_id], fresh_s=60, lease_s=60) == []
+    assert run(
+        "SELECT open, lease_until FROM payee_checks WHERE id = %(id)s", {"id": account_id}
+    ) == [(False, None)]
+
+
 def test_who_finds_an_account_taken_waits_for_no_longer_than_the_deadline(
     sandbox: World, settings: Any
 ) -> None:
