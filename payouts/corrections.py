@@ -67,7 +67,8 @@ def apply(
     except (banks.AccountInvalid, crypto.CannotOpen):
         return "unusable"
     holder_then = corrected.get("holder_name", holder)
-    if not corrected or any(not value for value in corrected.values()):
+    named = bool(corrected) and all(corrected.values())
+    if not named or not banks.is_payable_name(holder_then):
         return "unusable"
     if (dict(canonical.details), holder_then) == (details, holder):
         return "nothing_new"

@@ -170,6 +170,9 @@ def _apply(statement: Statement, attempt: _Attempt, case: _Case, actor: Actor) -
         return "contradiction" if statement.kind in PAID_KINDS else "nothing_new"
     if attempt.state == "settled" and statement.kind == "rejected":
         return "contradiction"
+    if case.status == "returned" and statement.kind == "settled" and statement.code:
+        # With a reason: a return that was not taken. The payee keeps what the merchant has back.
+        return "contradiction"
     if attempt.state == "not_sent" and case.live and statement.kind in PAID_KINDS:
         return "contradiction"  # Another attempt lives: a person must look at both.
     new_state = ATTEMPT_MOVES[attempt.state].get(statement.kind)

@@ -2,7 +2,7 @@
 
 An account has one row of `payee_checks`: whether somebody is to be asked and is being asked (a lease), and,
 sealed, the name that a similar account has. What was said stays in `payee_verifications`, row after row; the
-last one holds. Names stand in neither log nor audit.
+last one holds, silence only where nothing else was ever said. Names stand in neither log nor audit.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from payouts.audit import Actor
 
 TABLE, COLUMN = "payee_checks", "name"
 NO_ANSWER = "no_answer"
+NOT_OFFERED = "not_offered"  # No bank connection of ours can ask about such an account.
+UNREADABLE = "account_unreadable"
+# Codes of ours: nobody was heard. They take nothing back that a bank has said, or whoever asks again while
+# the bank is away would free what is held.
+SILENCE = [NO_ANSWER, NOT_OFFERED, UNREADABLE]
+_LAST = " ORDER BY code = ANY(%s), id DESC LIMIT 1"
 TYPES = {
     "id": "uuid", "tenant_id": "uuid", "account_id": "uuid", "bank_connector_id": "uuid", "occasion": "text",
     "verdict": "text", "code": "text", "asked_name": "bytea", "actor": "text", "actor_role": "text",
@@ -176,7 +182,7 @@ def record(answers: Sequence[Answer], *, actor: Actor, reason: str = "") -> None
         {"id": "uuid", "tenant_id": "uuid", "open": "boolean", "occasion": "text", "name": "bytea"},
         ended,
         suffix="ON CONFLICT (id) DO UPDATE SET open = false, lease_until = NULL, occasion = excluded.occasion,"
-        " name = excluded.name",
+        " name = coalesce(excluded.name, payee_checks.name)",
     )
 
 
@@ -193,8 +199,8 @@ def accept(account_id: UUID, *, actor: Actor, reason: str) -> Standing | None:
             "INSERT INTO payee_verifications (id, tenant_id, account_id, bank_connector_id, occasion, verdict,"
             " code, asked_name, actor, actor_role, reason) SELECT %s, tenant_id, account_id, bank_connector_id,"
             " 'acceptance', verdict, code, asked_name, %s, %s, %s FROM payee_verifications"
-            " WHERE account_id = %s ORDER BY id DESC LIMIT 1",
-            [uuid7(), actor.id, actor.role, reason, account_id],
+            " WHERE account_id = %s" + _LAST,
+            [uuid7(), actor.id, actor.role, reason, account_id, SILENCE],
         )
     return standing([account_id]).get(account_id)
 
@@ -207,9 +213,9 @@ def standing(account_ids: Collection[UUID]) -> dict[UUID, Standing]:
             " CASE WHEN v.occasion = 'acceptance' THEN v.actor ELSE '' END, v.verified_at, c.open, c.name,"
             " coalesce(t.settings -> 'payee_checks', '{}')::text"
             " FROM payee_checks c JOIN tenants t ON t.id = c.tenant_id LEFT JOIN LATERAL ("
-            " SELECT * FROM payee_verifications p WHERE p.account_id = c.id ORDER BY p.id DESC LIMIT 1) v ON true"
+            " SELECT * FROM payee_verifications p WHERE p.account_id = c.id" + _LAST + ") v ON true"
             " WHERE c.id = ANY(%s)",
-            [list(account_ids)],
+            [SILENCE, list(account_ids)],
         )
         return {row[0]: _standing(row) for row in cursor.fetchall()}
 

@@ -26,15 +26,20 @@ from payouts.audit import Actor, engine
 from payouts.banks import AccountDetails, BankLine
 from payouts.errors import PayoutError
 from payouts.models import Beneficiary
-from payouts.payee_records import NO_ANSWER, Answer, Standing, Taken
+from payouts.payee_records import (
+    NO_ANSWER,
+    NOT_OFFERED,
+    UNREADABLE,
+    Answer,
+    Standing,
+    Taken,
+)
 
 log = logging.getLogger(__name__)
 ACTOR = engine("payees")
 AT_ONCE = 8
 BATCH = 50
 LOOK_AGAIN_S = 0.02
-NOT_OFFERED = "not_offered"  # No bank connection of ours can ask about such an account.
-UNREADABLE = "account_unreadable"
 DEFAULT_POLICY = {"match": "pay", "close_match": "pay", "no_match": "hold", "not_possible": "pay"}
 HELD = {
     "match": "payee_not_verified", "close_match": "payee_close_match", "no_match": "payee_no_match",

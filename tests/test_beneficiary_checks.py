@@ -104,6 +104,7 @@ NAMES = [
     ("faster_payments", "n" * 140, ""), ("faster_payments", "n" * 141, "name_too_long"),
     ("wire", "n" * 140, ""), ("rtp", "n" * 141, "name_too_long"), ("mobile_money", "n" * 141, ""),
     ("mobile_money", "\u0007", "invalid_name"),
+    ("sepa", "/ " * 40 + "Smith", ""), ("sepa", "Jo" + " /" * 40 + " Smith", "name_too_long"),
 ]  # fmt: skip
 
 

@@ -142,7 +142,14 @@ def test_what_was_said_before_does_not_undo_what_was_said_since(
 
 
 @pytest.mark.parametrize(
-    "corrected", [{}, {"account_number": ""}, {"routing_number": "123456789"}, {"iban": IBAN}]
+    "corrected",
+    [
+        {},
+        {"account_number": ""},
+        {"routing_number": "123456789"},
+        {"iban": IBAN},
+        {"holder_name": "...."},
+    ],
 )
 def test_what_makes_no_account_corrects_nothing_and_calls_a_person(
     sandbox: World, paid: Payout, corrected: dict[str, str]
@@ -164,9 +171,9 @@ def test_a_merchant_sees_that_its_account_was_corrected_and_never_the_number(
     beneficiary = beneficiaries.get_beneficiary(
         sandbox.accounts["us_bank"][0], tenant_id=sandbox.tenant_id
     )
-    from payouts.api.serializers import present_beneficiary
+    from payouts.api.payee_shapes import present_beneficiary
 
-    old, new = present_beneficiary(beneficiary)["accounts"]
+    old, new = present_beneficiary(beneficiary, to=sandbox.operator)["accounts"]
     assert (old["id"], old["last4"]) == (str(named(sandbox)), US_ACCOUNT["account_number"][-4:])
     assert (old["corrected"]["code"], old["corrected"]["account_id"]) == ("C01", new["id"])
     assert (new["last4"], new["corrected"]) == (NEW_NUMBER[-4:], None)

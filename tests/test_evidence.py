@@ -84,6 +84,15 @@ def test_payment_of_a_refused_payout_changes_nothing_and_calls_a_person(
     assert (alert.severity, alert.payout_id) == ("critical", sent.id)
 
 
+def test_a_return_that_our_bank_does_not_take_calls_a_person(sandbox: World, sent: Payout) -> None:
+    say(sandbox, sent, "returned", code="R03")
+    assert say(sandbox, sent, "settled")["nothing_new"] == 1  # A report that was slow.
+    # Dishonoured: the payee keeps the money, and the merchant has it too.
+    assert say(sandbox, sent, "settled", code="R68")["contradiction"] == 1
+    assert sandbox.status(sent) == "returned"
+    assert alerts.sweep("bank_contradiction") == 1
+
+
 @pytest.mark.parametrize(
     "money", [{"amount": Decimal("100.01")}, {"amount": Decimal(100), "currency": "USD"}]
 )

@@ -288,6 +288,7 @@ LATIN = [
     ("Владимир", "Vladimir"),
     ("a_b@c;d", "a-b(at)c,d"),
     ("/ //x// /", "x"),
+    ("/ " * 40 + "Smith", "Smith"),
     ("\u202eevil\u202c", "evil"),
     ("<script>", "script"),
     ("€5", "EUR5"),

@@ -340,6 +340,26 @@ def test_a_new_word_of_the_bank_ends_what_a_person_had_accepted(sandbox: World) 
     assert payees.held([account_id]) == {account_id: "payee_no_match"}
 
 
+def test_silence_does_not_take_back_what_a_bank_has_said(sandbox: World, settings: Any) -> None:
+    sandbox.pay_to("anothers", **ANOTHERS)
+    sandbox.pay_to("similar", **SIMILAR)
+    payees.ask_waiting()
+    settings.PAYEE_CHECK_S = 0.0  # Nobody answers as fast.
+    shown = {}
+    for name in ("anothers", "similar"):
+        path = f"/api/beneficiaries/{sandbox.accounts[name][0]}/verify"
+        told = Api(sandbox.tenant_id).post(path).body["beneficiary"]["accounts"][0]["verification"]
+        assert said(sandbox, name)[-1] == ("recheck", "not_possible", "no_answer")
+        shown[name] = (told["match"], told["name"])
+    assert shown == {"anothers": ("no_match", ""), "similar": ("close_match", "Anna Schmitt")}
+    payout = sandbox.reach(sandbox.create("anothers", "10.00"), "dlq")
+    assert payout.last_error_code == "payee_no_match"
+    _, account_id = sandbox.accounts["anothers"]
+    payee_records.accept(account_id, actor=sandbox.operator, reason="known")
+    assert said(sandbox, "anothers")[-1] == ("acceptance", "no_match", "NMTC")
+    assert payees.held([account_id]) == {}
+
+
 def test_there_is_nothing_to_accept_where_the_name_is_right(sandbox: World) -> None:
     sandbox.pay_to("own", **ORDINARY)
     beneficiary_id, account_id = sandbox.accounts["own"]

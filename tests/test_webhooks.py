@@ -153,6 +153,8 @@ def test_what_the_bank_refuses_itself_is_a_refusal_of_each(kind: str, name: str)
             {"DebitCreditCode": "Credit", "IsReturn": False},
             None,
         ),  # Somebody else's money coming in.
+        # What we send back of somebody's money, who may have named it after a payout of ours.
+        ({"DebitCreditCode": "Debit", "IsReturn": True}, None),
         ({}, EventKind.SETTLED),
     ],
 )

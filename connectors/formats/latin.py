@@ -28,7 +28,8 @@ def sepa_text(text: str, limit: int) -> str:
     """
     plain = _ascii(text.translate(_SEPA_WORDS)).translate(_SEPA_WORDS)
     plain = re.sub(r"//+", "/", _NOT_SEPA.sub(" ", plain))
-    return _squeeze(plain)[:limit].strip(" /")
+    # Before it is cut, too: of what begins with many slashes nothing would be left.
+    return _squeeze(plain).strip(" /")[:limit].strip(" /")
 
 
 def nacha_text(text: str, limit: int) -> str:

@@ -80,9 +80,12 @@ def events(body: bytes) -> list[StatusEvent]:
 
 
 def _settled(payload: Mapping[str, Any]) -> StatusEvent | None:
-    """Our payment arrived, or came back (IsReturn); money of others that comes in is not our affair."""
+    """Our payment arrived, or came back (IsReturn); money of others is not our affair, in or back to them.
+
+    Whoever pays us names the payment: sent back, it may have the name of a payout that stays paid.
+    """
     back = payload.get("IsReturn") is True
-    if json_text(payload, "DebitCreditCode") == "Credit" and not back:
+    if json_text(payload, "DebitCreditCode") == ("Debit" if back else "Credit"):
         return None
     at = json_text(payload, "TimestampSettled")
     try:
