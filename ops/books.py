@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from ledger.models import Account, Balance, Entry, Transfer
 from ops import looks
+from ops.acting import ActingAdmin
 from ops.filters import CurrencyFilter
 from ops.pages import (
     MERCHANT,
@@ -21,6 +22,7 @@ from ops.pages import (
     Section,
     leading,
 )
+from ops.payee_actions import ACCEPT_NAME
 from payouts import corrections, payee_records
 from payouts.models import AccountCorrection, Beneficiary, BeneficiaryAccount, Tenant
 from payouts.models.payee import Verdict
@@ -218,9 +220,10 @@ def _correction(correction: AccountCorrection | None) -> SafeString:
 
 
 @admin.register(BeneficiaryAccount)
-class BeneficiaryAccountAdmin(NamedAdmin):
+class BeneficiaryAccountAdmin(ActingAdmin):
     """An account by its last four and its institution; the number itself is nowhere to be seen."""
 
+    acts = (ACCEPT_NAME,)
     follow = ("beneficiary",)
     ordering = ("-id",)
     list_display = (

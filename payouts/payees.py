@@ -141,7 +141,7 @@ def accept_mismatch(
         if idempotency.claim(key, resource_id=beneficiary_id) is not None:
             return found
         before = payee_records.standing([account_id]).get(account_id)
-        if before is None or before.verdict in ("", "match"):
+        if before is None or not _is_acceptable(before):
             raise PayoutError("not_acceptable")
         if before.accepted_by:
             return found
@@ -152,6 +152,16 @@ def accept_mismatch(
         )
         audit.record([row], actor=actor)
     return found
+
+
+def acceptable(account_ids: Collection[UUID]) -> set[UUID]:
+    """The accounts whose name somebody may accept as things stand. Changes nothing."""
+    known = payee_records.standing(account_ids)
+    return {one for one, told in known.items() if _is_acceptable(told) and not told.accepted_by}
+
+
+def _is_acceptable(told: Standing) -> bool:
+    return told.verdict not in ("", "match")
 
 
 def _record(answers: Sequence[Answer], *, actor: Actor) -> None:

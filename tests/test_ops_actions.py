@@ -15,7 +15,7 @@ from django.urls import reverse
 from ops.acting import ActingAdmin
 from ops.actions import Action
 from payouts import lifecycle, recalls
-from payouts.models import BankRecall, Payout, PayoutAuditLog
+from payouts.models import BankRecall, BeneficiaryAccount, Payout, PayoutAuditLog
 from tests.test_evidence import say
 from tests.workbench import browser, browsers, fingerprint_of_money, live, one, page_url, read
 from tests.world import World
@@ -218,6 +218,25 @@ def test_what_has_changed_since_it_was_looked_at_is_not_approved(
     assert sandbox.status(payout) == "requires_approval"
     people["finance"].post(url, {**form, "seen": seen}, follow=True)
     assert sandbox.status(payout) == "pending"
+
+
+def test_an_operator_accepts_the_name_that_a_bank_denies(
+    people: dict[str, Client], sandbox: World
+) -> None:
+    sandbox.pay_to("another", iban="DE23370400440000000131")
+    held = sandbox.reach(sandbox.create("another", "10.00"), "dlq")
+    account = BeneficiaryAccount.objects.get(pk=sandbox.accounts["another"][1])
+    mine = BeneficiaryAccount.objects.get(pk=sandbox.accounts["iban"][1])
+    act(people["billing"], "accept-name", account)
+    assert "not_acceptable" in act(people["finance"], "accept-name", mine).content.decode()
+    assert 'data-dialog="act-accept-name"' in read(people["finance"], page_url(account))
+    told = act(people["finance"], "accept-name", account).content.decode()
+    assert "whatever its bank says" in told
+    assert 'data-dialog="act-accept-name"' not in read(people["finance"], page_url(account))
+    act(people["finance"], "retry", held)
+    sandbox.reach(held, "sent", "settled")
+    said = PayoutAuditLog.objects.get(action="beneficiary.mismatch_accepted")
+    assert (said.actor, said.reason) == ("user:finance", REASON)
 
 
 def test_many_are_retried_at_once_and_the_others_named(
