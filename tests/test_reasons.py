@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from connectors.base import Reaction
+from connectors.base import EventKind, InboundDocument, Reaction
 from connectors.registry import CONNECTORS
 from connectors.schemes import reasons
 from connectors.schemes.reason_topics import TOPICS
@@ -207,6 +207,23 @@ def test_what_is_in_doubt_is_no_refusal_of_an_operators(name: str) -> None:
         "50" not in reasons.ORANGE.refusals
     )  # "We do not know": to be asked about, never a refusal.
     assert "idempotency-mismatch" not in reasons.WAVE.refusals
+
+
+@pytest.mark.parametrize(
+    ("driver", "code", "kinds"),
+    [
+        ("orange", "50", []), ("orange", "2000", [EventKind.REJECTED]), ("mpesa", "1037", []),
+        ("mpesa", "2040", [EventKind.REJECTED]), ("wave", "50", [EventKind.REJECTED]),
+    ],
+)  # fmt: skip
+def test_a_failure_that_the_operator_is_not_sure_of_frees_no_payment(
+    driver: str, code: str, kinds: list[EventKind]
+) -> None:
+    failed = {"reference": "R", "status": "FAILED", "code": code, "amount": "5", "currency": "XOF"}
+    body = json.dumps({"transactions": [failed]}).encode()
+    document = InboundDocument(remote_id="", document_type="wallet.report", body=body)
+    told = CONNECTORS[driver](config(driver)).parse_report(document)
+    assert [event.kind for event in told] == kinds
 
 
 def test_a_line_that_cannot_be_read_is_an_error_at_once() -> None:

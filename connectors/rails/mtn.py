@@ -139,7 +139,7 @@ class MtnConnector(WalletConnector):
         """Read a settlement report, or what MTN called back with. Raises UnreadableDocument."""
         if document.document_type != _CALLBACK:
             return super().parse_report(document)
-        event = event_of(_word(read_json(document.body)))
+        event = event_of(_word(read_json(document.body)), self.reasons)
         return [] if event is None else [event]
 
     def _headers(self) -> dict[str, str]:
@@ -154,7 +154,7 @@ class MtnConnector(WalletConnector):
             word = _word(read_json(answer.body))
         except UnreadableDocument as error:
             return unreadable_answer(answer, "answer_unreadable", error.code)
-        return outcome_of(answer, transmission, [word])
+        return outcome_of(answer, transmission, [word], self.reasons)
 
 
 def _word(told: Mapping[str, Any]) -> Word:

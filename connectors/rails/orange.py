@@ -92,7 +92,7 @@ class OrangeConnector(WalletConnector):
             word = _word(read_json(answer.body))
         except UnreadableDocument as error:
             return unreadable_answer(answer, "answer_unreadable", error.code)
-        return outcome_of(answer, transmission, [word])
+        return outcome_of(answer, transmission, [word], self.reasons)
 
     def inquire(self, transmission: Transmission) -> Outcome:
         """Search by our reference; two under it are a person's business. Misconfigured only."""
@@ -106,7 +106,7 @@ class OrangeConnector(WalletConnector):
             return unreadable_answer(answer, "answer_unreadable", error.code)
         if not words:
             return Outcome(kind=OutcomeKind.NOT_FOUND, code="not_found", document=answer.body)
-        return outcome_of(answer, transmission, words)
+        return outcome_of(answer, transmission, words, self.reasons)
 
 
 def _word(told: Mapping[str, Any]) -> Word:

@@ -166,7 +166,7 @@ class WalletConnector(abc.ABC):
             )
             for item in objects(read_json(document.body), "transactions")
         ]
-        return [event for event in map(event_of, words) if event is not None]
+        return [event for word in words if (event := event_of(word, self.reasons)) is not None]
 
     def reaction(self, code: str) -> Reaction:
         """What a code of this operator leads to."""
@@ -214,13 +214,15 @@ class WalletConnector(abc.ABC):
         )
 
 
-def outcome_of(answer: HttpAnswer, transmission: Transmission, words: Sequence[Word]) -> Outcome:
+def outcome_of(
+    answer: HttpAnswer, transmission: Transmission, words: Sequence[Word], reasons: ReasonTable
+) -> Outcome:
     """What the operator's words about one payment prove. Never raises."""
     (ours,) = transmission.instruction_references or ("",)
     if len(words) != 1 or words[0].reference != ours:
         return unreadable_answer(answer, "answer_mismatch", "does not speak of this one payment")
     try:
-        event = event_of(words[0])
+        event = event_of(words[0], reasons)
     except UnreadableDocument as error:
         return unreadable_answer(answer, "answer_unreadable", error.code)
     if event is None:
@@ -236,11 +238,12 @@ def outcome_of(answer: HttpAnswer, transmission: Transmission, words: Sequence[W
     )
 
 
-def event_of(word: Word) -> StatusEvent | None:
-    """A word as an event; None for an unknown status and for "there already"."""
+def event_of(word: Word, reasons: ReasonTable) -> StatusEvent | None:
+    """A word as an event; None for an unknown status, for "there already" and for "failed, or perhaps not"."""
     if not word.reference:
         raise UnreadableDocument("json_incomplete", "a payment has no reference of ours")
-    if word.kind is None or (word.kind is EventKind.REJECTED and is_duplicate(word.code)):
+    refused = word.kind is EventKind.REJECTED
+    if word.kind is None or (refused and (is_duplicate(word.code) or word.code in reasons.unsure)):
         return None
     return StatusEvent(
         kind=word.kind,

@@ -110,7 +110,7 @@ class WaveConnector(WalletConnector):
             word = _word(read_json(answer.body))
         except UnreadableDocument as error:
             return unreadable_answer(answer, "answer_unreadable", error.code)
-        return outcome_of(answer, transmission, [word])
+        return outcome_of(answer, transmission, [word], self.reasons)
 
     def inquire(self, transmission: Transmission) -> Outcome:
         """Search by our reference. Raises ConnectorMisconfigured only."""
@@ -124,7 +124,7 @@ class WaveConnector(WalletConnector):
             return unreadable_answer(answer, "answer_unreadable", error.code)
         if not words:
             return Outcome(kind=OutcomeKind.NOT_FOUND, code="not_found", document=answer.body)
-        return outcome_of(answer, transmission, words)
+        return outcome_of(answer, transmission, words, self.reasons)
 
     def recall(self, order: RecallOrder) -> Outcome:
         """Reverse a payout; the answer says at once that the money is back. Raises
@@ -187,7 +187,7 @@ class WaveConnector(WalletConnector):
             raise UnreadableDocument("json_incomplete", "a message has no data")
         if not json_text(told, "type").startswith("payout."):
             return []  # About money that comes in.
-        event = event_of(_word(data))
+        event = event_of(_word(data), self.reasons)
         return [] if event is None else [event]
 
 

@@ -88,6 +88,11 @@ class ReasonTable:
             "BAD_REQUEST"
         }
 
+    @cached_property
+    def unsure(self) -> frozenset[str]:
+        """The codes of a payment that its bank calls failed and cannot say whether it paid."""
+        return frozenset(c for c, row in self.rows.items() if row.topic is TOPICS["doubt"])
+
     def _read(self) -> Iterator[Reason]:
         for line in filter(None, self.lines.splitlines()):
             row, says = line.split(" | ")
