@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import transaction
+from django.db import ProgrammingError, transaction
 
 from connectors.base import EventKind
-from payouts import banks, beneficiaries, corrections, evidence, inbound, invariants
+from payouts import banks, beneficiaries, corrections, evidence, inbound, invariants, tenancy
 from payouts.audit import engine
 from payouts.banks import StatusEvent
 from payouts.models import (
@@ -20,7 +20,7 @@ from payouts.models import (
     PayoutAlert,
     PayoutAuditLog,
 )
-from tests.api_client import merchant
+from tests.api_client import acting_as, merchant
 from tests.database import run
 from tests.test_dispatch import sepa
 from tests.test_evidence import say
@@ -139,6 +139,15 @@ def test_what_was_said_before_does_not_undo_what_was_said_since(
     assert say(sandbox, paid, "correction", code="C01", corrected=NUMBER)["nothing_new"] == 1
     today = corrections.current([named(sandbox)])[named(sandbox)]
     assert number_of(today)["account_number"] == "112233445566"
+
+
+def test_no_request_leads_payments_to_another_account(sandbox: World, paid: Payout) -> None:
+    with (
+        acting_as("payouts_web"),
+        tenancy.within(tenancy.PLATFORM),
+        pytest.raises(ProgrammingError, match="denied for table account_corrections"),
+    ):
+        say(sandbox, paid, "correction", code="C01", corrected=NUMBER)
 
 
 @pytest.mark.parametrize(

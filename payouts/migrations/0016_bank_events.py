@@ -12,6 +12,9 @@ BEFORE = seals.WALLS.replace(seals.RIGHTS, seals.SEALERS_ONLY + seals.RIGHTS)
 KEEPS_ONLY = """    IF t.name = 'bank_documents' THEN  -- What came of a document is the worker's to note.
       REVOKE UPDATE ON bank_documents FROM payouts_web;
     END IF;
+    IF t.name = 'account_corrections' THEN  -- Banks lead payments to another account, never a request.
+      REVOKE INSERT ON account_corrections FROM payouts_web;
+    END IF;
 """
 WALLS = BEFORE.replace(seals.RIGHTS, KEEPS_ONLY + seals.RIGHTS)
 RAISE = "SELECT raise_walls()"
