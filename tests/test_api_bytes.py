@@ -61,6 +61,7 @@ class Addresses:
         self._ids = {
             "payout_id": create(world, amount="1"),
             "alert_id": str(raise_alert(world.tenant_id).pk),
+            "beneficiary_id": str(world.accounts["iban"][0]),
         }
         self._examples = examples()
         item = payout_body(world, amount="0.01")
@@ -71,6 +72,9 @@ class Addresses:
             "payouts-bulk": [item | {"idempotencyKey": str(uuid4())} for _ in "ab"],
             "beneficiaries": {
                 "name": "A", "beneficiaryType": "user", "country": "DE", "account": account,
+            },
+            "beneficiary-accept": {
+                "accountId": str(world.accounts["iban"][1]), "reason": "Known to the merchant",
             },
             "ledger-deposits": {
                 "tenantId": str(world.tenant_id), "amount": "1.00", "currency": "EUR", "reference": "r",

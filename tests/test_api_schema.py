@@ -63,6 +63,7 @@ class Asked:
         self.ids = {
             "payout_id": create(world, amount="1"),
             "alert_id": str(raise_alert(world.tenant_id).pk),
+            "beneficiary_id": str(world.accounts["iban"][0]),
         }
         self.good = payout_body(world, amount="1.00")
 

@@ -14,6 +14,10 @@ from payouts.payee_records import Standing
 MAY_READ_NAMES = frozenset({"merchant_admin", "finance_ops", "treasury_ops"})
 
 
+class RecheckInput(Strict):
+    """Nothing is asked for: a body may be absent or empty, and what it names is unknown."""
+
+
 class AcceptanceInput(Strict):
     accountId = Uuid()  # noqa: N815
     reason = Text(max_length=500)

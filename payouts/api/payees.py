@@ -23,6 +23,7 @@ class VerifyPayeeView(Door):
     @schema.verifies_a_payee
     def post(self, request: Request, beneficiary_id: UUID) -> Response:
         tenant_id = writing_tenant(request)
+        payee_shapes.RecheckInput(data=body_of(request, optional=True)).checked()
         use = key_use(
             request,
             tenant_id=tenant_id,
