@@ -58,7 +58,8 @@ class Statement:
             "recall_reference",
         ):
             object.__setattr__(self, name, clean(getattr(self, name)))
-        if self.kind == "correction":  # Banks write the corrected number into their text, too.
+        # Banks write account numbers into their texts. A letter's name is a person's word, and stays.
+        if self.detail and self.source != "letter":
             object.__setattr__(self, "detail", audit.without_personal_data(self.detail))
 
     def as_written(self) -> tuple[Decimal | None, str]:

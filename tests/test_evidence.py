@@ -13,6 +13,7 @@ from payouts.audit import engine
 from payouts.banks import Outcome, OutcomeKind
 from payouts.evidence import Statement
 from payouts.models import BankEvidence, Payout, PayoutAlert, PayoutHold
+from tests.database import run
 from tests.test_dispatch import sepa
 from tests.world import World
 
@@ -82,6 +83,20 @@ def test_payment_of_a_refused_payout_changes_nothing_and_calls_a_person(
     assert alerts.sweep("bank_contradiction") == 0
     alert = PayoutAlert.objects.get(alert_type="bank_contradiction")
     assert (alert.severity, alert.payout_id) == ("critical", sent.id)
+
+
+@pytest.mark.parametrize("kind", ["rejected", "returned"])
+def test_an_account_number_in_a_banks_text_is_kept_nowhere(
+    sandbox: World, sent: Payout, kind: str
+) -> None:
+    text = "ACCT 4417123456789 CLOSED, DE89 3704 0044 0532 0130 00, see DE89370400440532013000"
+    say(sandbox, sent, kind, code="AC04", detail=text, reaction="refuse")
+    for table in ("bank_evidence", "payouts", "payout_retry_log", "payout_audit_log"):
+        kept = run(f"SELECT r::text FROM {table} r")
+        for secret in ("4417123456789", "0532 0130", "0532013000"):
+            assert not [row for (row,) in kept if secret in row]
+    sent.refresh_from_db()
+    assert sent.last_error.startswith("ACCT [left out] CLOSED")
 
 
 def test_a_return_that_our_bank_does_not_take_calls_a_person(sandbox: World, sent: Payout) -> None:
