@@ -132,7 +132,8 @@ def accept_mismatch(
 ) -> Beneficiary:
     """Let an account be paid whatever its bank says of the name. Raises PayoutError.
 
-    not_found; not_acceptable where nothing was said, or nothing that keeps a payment.
+    not_found; not_acceptable where nothing was said, or nothing that keeps a payment; stale_version where
+    something else is said meanwhile.
     """
     found = beneficiaries.get_beneficiary(beneficiary_id, tenant_id=tenant_id)
     if account_id not in {account.id for account in found.accounts.all()}:
@@ -145,7 +146,10 @@ def accept_mismatch(
             raise PayoutError("not_acceptable")
         if before.accepted_by:
             return found
-        payee_records.accept(account_id, actor=actor, reason=audit.without_personal_data(reason))
+        reason = audit.without_personal_data(reason)
+        taken = payee_records.accept(account_id, actor=actor, reason=reason)
+        if taken is None or taken.verdict != before.verdict:  # Its bank spoke just now.
+            raise PayoutError("stale_version")
         data = {"account_id": str(account_id), "verdict": before.verdict, "code": before.code}
         row = audit.AuditRow(
             action="beneficiary.mismatch_accepted", tenant_id=tenant_id, reason=reason, data=data
