@@ -75,7 +75,8 @@ TYPES = {
 def by_verb() -> None:
     """What this transaction changes is recorded by a verb: the triggers that catch SQL by hand stay silent.
 
-    For tables that have such a trigger (migration 0012); a payout's own knows by the sequence it carries.
+    For tables that have such a trigger (migrations 0012 and 0019). A payout's status is told by another, which
+    knows a verb by the sequence that it raises.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('app.verb', 'on', true)")

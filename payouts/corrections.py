@@ -72,6 +72,7 @@ def apply(
         return "unusable"
     if (dict(canonical.details), holder_then) == (details, holder):
         return "nothing_new"
+    audit.by_verb()
     after = _insert_account(account, canonical, holder=holder_then)
     row = {
         "id": uuid7(), "tenant_id": account.tenant_id, "account_id": account.id, "corrected_account_id": after,

@@ -20,7 +20,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
-from payouts import admission, clock, decisions, doorbell, routing, states
+from payouts import admission, audit, clock, decisions, doorbell, routing, states
 from payouts.audit import engine
 from payouts.breaker import STATE_SQL, Breaker
 from payouts.routing import Choices, Route, Wish
@@ -172,6 +172,7 @@ def _write(routes: Mapping[UUID, Route], locked: Mapping[UUID, LockedPayout]) ->
         for payout_id, route in routes.items()
     ]
     decisions.record(made)
+    audit.by_verb()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payouts p SET bank_connector_id = v.bank, rail = v.rail, routing_decision_id = v.decision,"

@@ -195,6 +195,7 @@ def _wish(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:
     fresh = [payout for payout in payouts if not payout.cancel_requested]
     if not fresh:
         return
+    audit.by_verb()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payouts SET cancel_requested_at = clock_timestamp(), cancel_reason = %s WHERE id = ANY(%s)",
@@ -208,6 +209,7 @@ def _ask_another(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> 
     fresh = [payout for payout in payouts if not payout.give_up_requested_by]
     if not fresh:
         return
+    audit.by_verb()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payouts SET give_up_requested_by = %s, give_up_requested_at = clock_timestamp()"
@@ -222,6 +224,7 @@ def _hasten(payouts: Sequence[LockedPayout], actor: Actor, reason: str) -> None:
     waiting = [payout for payout in payouts if payout.status == "failed"]
     if not waiting:
         return
+    audit.by_verb()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payouts SET next_retry_at = clock_timestamp() WHERE id = ANY(%s)",

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from payouts import bulk, states
+from payouts import audit, bulk, states
 from payouts.audit import Actor
 from payouts.states import LockedPayout
 
@@ -131,6 +131,7 @@ def end(payout: LockedPayout, *, state: str, code: str) -> dict[str, Any]:
 
 
 def _show(payouts: Sequence[LockedPayout], status: str) -> None:
+    audit.by_verb()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payouts SET recall_status = %s WHERE id = ANY(%s)",

@@ -152,6 +152,7 @@ def _match_some() -> int:
 def _mark(ids: Sequence[UUID], verdict: str, *, actor: Actor) -> None:
     """Under the payouts' locks, and only those that nobody marked meanwhile."""
     locked = states.lock_payouts(ids)
+    audit.by_verb()
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE payouts SET reconciliation_status = %s, reconciled_at = %s"

@@ -105,6 +105,14 @@ RECALL_CHANGED = {
     "bank_connector_id": "gen_random_uuid()", "reason": "'technical'", "detail": "'another'",
     "requested_by": "'another'", "requested_at": "now() + interval '1 hour'", "id": "gen_random_uuid()",
 }  # fmt: skip
+TOLD = "UPDATE bank_transmissions SET {} WHERE id = %(transmission)s"
+# What is told first, and what must not become of it. The transmission of `rows` has its reference and no bytes yet.
+TRANSMISSION_CHANGED = (
+    ("", "id = gen_random_uuid()"), ("", "bank_connector_id = gen_random_uuid()"), ("", "rail = 'wire'"),
+    ("", "reference = 'another'"), ("", "reference = NULL"), ("body = 'x'", "body = NULL"),
+    ("sha256 = 'x'", "sha256 = 'y'"), ("sha256 = 'x'", "sha256 = NULL"), ("sha256 = 'x'", "content_type = 'another'"),
+    ("sha256 = 'x', body = 'x'", "sha256 = 'y', body = 'y'"),
+)  # fmt: skip
 FOLLOWS = ("payout_holds.payout_follows",)
 NEVER = ("payout_holds.never_deleted", "payout_retry_log.never_deleted")
 APPEND, EVERY = "append_only", ("UPDATE", "DELETE", "TRUNCATE")
@@ -229,6 +237,8 @@ CASES = [
          Copy("bank_evidence", "evidence", {"position": "9", "reaction": "'pay_twice'"})),
     Case("bank_documents_once", UNIQUE, Copy("bank_documents", "document")),
     Case("bank_transmissions_reference", UNIQUE, Copy("bank_transmissions", "transmission")),
+    *(Case("bank_transmissions.transmission_rules", RESTRICT,
+           ";".join(TOLD.format(part) for part in (first, then) if part)) for first, then in TRANSMISSION_CHANGED),
     Case("bank_connectors_name_rail", UNIQUE, Copy("bank_connectors", "bank")),
     Case("bank_sequences_one_each", UNIQUE, Copy("bank_sequences", "sequence")),
     Case("payout_batches_one_run_per_fire_time", UNIQUE, Copy("payout_batches", "batch")),
@@ -275,6 +285,10 @@ ELSEWHERE = {
     "bank_connectors.by_hand",
     "bank_connector_state.by_hand",
     "tenants.by_hand",
+    "beneficiaries.by_hand",
+    "beneficiary_accounts.by_hand",
+    "account_corrections.by_hand",
+    "payouts.by_hand",
     "payout_retry_log.attempt_rules",
     "payout_retry_log.ends_expiry",  # It acts: tests/test_second_person.py.
     "payouts.payout_rules",

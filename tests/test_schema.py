@@ -180,6 +180,7 @@ def test_every_trigger_is_there_and_enabled() -> None:
     )
     assert found == [
         ("account_corrections", "append_only"),
+        ("account_corrections", "by_hand"),
         ("audit_seals", "append_only"),
         ("audit_seals", "follows"),
         ("bank_connector_state", "by_hand"),
@@ -189,6 +190,9 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("bank_recalls", "never_deleted"),
         ("bank_recalls", "recall_rules"),
         ("bank_transmissions", "never_deleted"),
+        ("bank_transmissions", "transmission_rules"),
+        ("beneficiaries", "by_hand"),
+        ("beneficiary_accounts", "by_hand"),
         ("ledger_accounts", "append_only"),
         ("ledger_entries", "append_only"),
         ("ledger_entries", "balanced"),
@@ -209,6 +213,7 @@ def test_every_trigger_is_there_and_enabled() -> None:
         ("payout_retry_log", "never_deleted"),
         ("payout_sla_rules", "by_hand"),
         ("payouts", "begins"),
+        ("payouts", "by_hand"),
         ("payouts", "hold_follows"),
         ("payouts", "never_deleted"),
         ("payouts", "payout_rules"),
