@@ -180,8 +180,10 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_submits(engine: Running)
         "SELECT to_status FROM payout_audit_log WHERE payout_id::text = %s ORDER BY sequence",
         payout_id,
     )
-    # Never in doubt. That the booking was found on a report of the bank may follow as a row of its own.
-    assert [step[0] for step in steps][:4] == ["pending", "processing", "sent", "settled"]
+    # Never in doubt; where the bank is an instant one, its answer settles. That the booking was found on a
+    # report of the bank may follow as a row of its own.
+    told = list(dict.fromkeys(step[0] for step in steps if step[0] != "sent"))
+    assert told == ["pending", "processing", "settled"]
     engine.wait_ready()
 
 

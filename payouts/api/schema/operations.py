@@ -251,7 +251,7 @@ verifies_a_payee = operation(
     "verify_beneficiary",
     "Ask again whose accounts these are",
     answers={200: (bodies.ONE_BENEFICIARY, examples.VERIFIED_BENEFICIARY)},
-    refused=("not_found", *KEY),
+    refused=("not_found", *KEY, *BODY),
     parameters=[parameters.key(required=False)],
     description="Each bank may take two seconds; one that does not answer is told as `not_possible`, `no_answer`.",
 )
