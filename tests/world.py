@@ -174,7 +174,7 @@ class World:
                     return
             self.bank.advance(days=1)
         # Somebody may have died with the right to ask this bank.
-        self.reach(payout, until)
+        self.reach(payout, until, seconds=8)
 
     def _work_for(self, seconds: float) -> None:
         end = time.monotonic() + seconds
